@@ -388,7 +388,7 @@ func (q *Queries) MarkSpread(ctx context.Context, arg MarkSpreadParams) error {
 
 const replaceCalendar = `-- name: ReplaceCalendar :one
 update calendars
-set definition = $1, valid_until = $2, updated_at = greatest(clock_timestamp(), updated_at),
+set definition = $1, valid_until = $2, updated_at = greatest(now(), updated_at),
     updated_by = $3, is_spreading = true
 where namespace = $4 and key = $5
 returning id, namespace, key, definition, valid_until, created_at, updated_at, updated_by, is_spreading

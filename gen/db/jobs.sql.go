@@ -435,28 +435,31 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 
 const keepVersion = `-- name: KeepVersion :exec
 insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
-select o.id, o.version, o.updated_at, o.updated_by, $1, $2, $3, job_image(o)
-from jobs o
-where o.id = $4 and o.version < $5
+values ($1, $2, $3, $4, $5, $6, $7, $8)
 `
 
 type KeepVersionParams struct {
-	UpdatedAt    time.Time `json:"updated_at"`
-	Status       JobStatus `json:"status"`
-	StatusReason *string   `json:"status_reason"`
-	ID           uuid.UUID `json:"id"`
-	Version      int32     `json:"version"`
+	JobID            uuid.UUID `json:"job_id"`
+	Version          int32     `json:"version"`
+	UpdatedAt        time.Time `json:"updated_at"`
+	UpdatedBy        string    `json:"updated_by"`
+	SupersededAt     time.Time `json:"superseded_at"`
+	NextStatus       JobStatus `json:"next_status"`
+	NextStatusReason *string   `json:"next_status_reason"`
+	Definition       []byte    `json:"definition"`
 }
 
-// Keeps a job as it is before UpdateJob, in the same transaction, if that makes another version of
-// it.
+// Keeps a job as it is before UpdateJob makes another version of it, in the same transaction.
 func (q *Queries) KeepVersion(ctx context.Context, arg KeepVersionParams) error {
 	_, err := q.db.Exec(ctx, keepVersion,
-		arg.UpdatedAt,
-		arg.Status,
-		arg.StatusReason,
-		arg.ID,
+		arg.JobID,
 		arg.Version,
+		arg.UpdatedAt,
+		arg.UpdatedBy,
+		arg.SupersededAt,
+		arg.NextStatus,
+		arg.NextStatusReason,
+		arg.Definition,
 	)
 	return err
 }
@@ -1030,7 +1033,8 @@ type UpdateJobParams struct {
 	ID                         uuid.UUID     `json:"id"`
 }
 
-// Stores a job as it is after a change. The caller holds LockJob, and has called KeepVersion.
+// Stores a job as it is after a change. The caller holds LockJob, and has called KeepVersion
+// if that makes another version.
 func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) error {
 	_, err := q.db.Exec(ctx, updateJob,
 		arg.Name,

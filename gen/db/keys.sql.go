@@ -277,7 +277,7 @@ func (q *Queries) ReadKey(ctx context.Context, id string) (ReadKeyRow, error) {
 
 const revokeKey = `-- name: RevokeKey :execrows
 update keys
-set revoked_at = clock_timestamp()
+set revoked_at = now()
 where id = $1 and (namespace = $2::text or (namespace is null and $3::boolean)) and revoked_at is null
 `
 

@@ -34,19 +34,19 @@ with asked as (
         for update of d skip locked
     ) r
 ), numbered as (
-    -- The same with the number of their entry.
-    select job_id, scheduled_for, before + row_number() over (partition by before order by ready_at)::integer as n
+    -- The same with the lease of their entry.
+    select job_id, scheduled_for, ($4::uuid[])[before + row_number() over (partition by before order by ready_at)::integer] as lease_id
     from candidate
 ), claimed as (
     -- The rows as they are once they are claimed.
     update due d
-    set lease_id = ($4::uuid[])[c.n], token = $5, attempt = d.attempt + 1,
+    set lease_id = c.lease_id, token = $5, attempt = d.attempt + 1,
         started_at = least(d.started_at, now())
     from (
         select
-            unnest(array(select job_id from numbered order by n)) as job_id,
-            unnest(array(select scheduled_for from numbered order by n)) as scheduled_for,
-            unnest(array(select n from numbered order by n)) as n
+            unnest(array(select job_id from numbered order by lease_id, job_id, scheduled_for)) as job_id,
+            unnest(array(select scheduled_for from numbered order by lease_id, job_id, scheduled_for)) as scheduled_for,
+            unnest(array(select lease_id from numbered order by lease_id, job_id, scheduled_for)) as lease_id
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
     returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.last_run_at, d.last_run_for, d.run_count, d.last_run_status, d.failures, d.awaits_worker, d.trigger, d.revision, d.revised_at, d.concurrency_group, d.queue, d.retry_of, d.cancel_reason, d.cancel_requested_at, d.failed_attempts, d.held_until, d.payload, d.caused_by, d.event_depth, d.buffered_for, d.buffered_trigger, d.buffered_retry_of, d.buffered_payload, d.buffered_caused_by, d.buffered_event_depth, d.ctid

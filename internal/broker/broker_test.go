@@ -62,7 +62,7 @@ func (b bench) job(queue string, ago time.Duration) uuid.UUID {
 	err = q.CreateJob(b.t.Context(), db.CreateJobParams{
 		OnSkipped: db.OnSkippedDROP, AlertAfterFailures: 1,
 		ID: id, Namespace: access.DefaultNamespace, UpdatedBy: "test", Name: "due", Payload: []byte(`null`),
-		Target: []byte(`{"type":"worker","queue":"` + queue + `"}`),
+		Target:      []byte(`{"type":"worker","queue":"` + queue + `"}`),
 		SecretNames: []string{}, IntervalSeconds: new(int64(3600)), AnchorAt: &created, CreatedAt: created,
 		MisfirePolicy: db.MisfirePolicyFIREONCE, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 		MaxAttempts: 1, AttemptDeadlineSeconds: 60,

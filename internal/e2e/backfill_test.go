@@ -126,7 +126,7 @@ func TestBackfill(t *testing.T) {
 				)
 				age(t, pool, job.Id, 10*time.Minute+time.Second)
 				_, err := pool.Exec(t.Context(), // as if it had been made when the first five had passed
-					`update due set scheduled_for = scheduled_for + interval '5 minutes', ready_at = ready_at + interval '5 minutes'`)
+					`update due set scheduled_for = later(scheduled_for, interval '5 minutes'), ready_at = later(ready_at, interval '5 minutes')`)
 				require.NoError(t, err)
 				var now time.Time
 				require.NoError(t, pool.QueryRow(t.Context(), `select now()`).Scan(&now))
@@ -166,8 +166,8 @@ func TestBackfill(t *testing.T) {
 		from := job.CreatedAt.Add(-5 * time.Minute)
 		service.backfills(t, job.Id, from, from, 1, 1)
 		backfilled := service.leaseOne(t, "q")
-		_, err := pool.Exec(t.Context(), `with j as (update jobs set anchor_at = anchor_at - interval '1 minute')
-			update due set scheduled_for = scheduled_for - interval '1 minute', ready_at = ready_at - interval '1 minute'
+		_, err := pool.Exec(t.Context(), `with j as (update jobs set anchor_at = later(anchor_at, -interval '1 minute'))
+			update due set scheduled_for = later(scheduled_for, -interval '1 minute'), ready_at = later(ready_at, -interval '1 minute')
 			where carries_schedule`)
 		require.NoError(t, err)
 		service.complete(t, service.leaseOne(t, "q"), "")

@@ -34,7 +34,7 @@ func TestCells_access(t *testing.T) {
 	again, err := operator.CreateNamespaceWithResponse(t.Context(), once, client.NamespaceCreate{Name: "team", Cell: new("second")})
 	require.NoError(t, err)
 	require.Equal(t, string(first.Body), string(again.Body))
-	_, err = g.pool.Exec(t.Context(), "update idempotency_keys set status = null, location = null, body = null, begun_at = begun_at - interval '1 hour'")
+	_, err = g.pool.Exec(t.Context(), "update idempotency_keys set status = null, location = null, body = null, begun_at = later(begun_at, -interval '1 hour')")
 	require.NoError(t, err)
 	again, err = operator.CreateNamespaceWithResponse(t.Context(), once, client.NamespaceCreate{Name: "team", Cell: new("second")})
 	require.NoError(t, err)

@@ -119,7 +119,7 @@ func TestIdempotencyKey_aDayLater(t *testing.T) {
 	key := uuid.NewString()
 	first := service.post(t, "/api/v1/jobs", key, someJob)
 	require.Equal(t, first, service.post(t, "/api/v1/jobs", key, someJob))
-	_, err := pool.Exec(t.Context(), `update idempotency_keys set created_at = created_at - interval '24 hours'`)
+	_, err := pool.Exec(t.Context(), `update idempotency_keys set created_at = later(created_at, -interval '24 hours')`)
 	require.NoError(t, err)
 	second := service.post(t, "/api/v1/jobs", key, someJob)
 	require.Equal(t, http.StatusCreated, second.status)

@@ -127,9 +127,9 @@ func age(t *testing.T, db *pgxpool.Pool, job uuid.UUID, by time.Duration) {
 	t.Helper()
 	_, err := db.Exec(t.Context(), `
 		with job as (
-			update jobs set anchor_at = anchor_at - $2::interval, created_at = created_at - $2::interval where id = $1
+			update jobs set anchor_at = later(anchor_at, -$2::interval), created_at = later(created_at, -$2::interval) where id = $1
 		)
-		update due set scheduled_for = scheduled_for - $2::interval, ready_at = ready_at - $2::interval where job_id = $1`,
+		update due set scheduled_for = later(scheduled_for, -$2::interval), ready_at = later(ready_at, -$2::interval) where job_id = $1`,
 		job, by)
 	require.NoError(t, err, "the job is made due")
 }

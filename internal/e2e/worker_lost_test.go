@@ -120,8 +120,8 @@ func TestWorkerOverlap(t *testing.T) {
 		age(t, pool, job.Id, 45*time.Second)
 		first, second := service.leaseOne(t, "q"), service.leaseOne(t, "q")
 		require.Equal(t, first.ScheduledFor.Add(20*time.Second), second.ScheduledFor)
-		_, err := pool.Exec(t.Context(), `update due set scheduled_for = scheduled_for - interval '5 minutes',
-			ready_at = ready_at - interval '5 minutes', started_at = started_at - interval '5 minutes'
+		_, err := pool.Exec(t.Context(), `update due set scheduled_for = later(scheduled_for, -interval '5 minutes'),
+			ready_at = later(ready_at, -interval '5 minutes'), started_at = later(started_at, -interval '5 minutes')
 			where token = $1`, first.Token)
 		require.NoError(t, err)
 		released := service.listRuns(t, job.Id)[1]

@@ -24,8 +24,8 @@ func TestReleasedRun(t *testing.T) {
 				service, pool := setup(t)
 				job := service.due(t, pool, queued+body)
 				leased := service.leaseOne(t, "q")
-				_, err := pool.Exec(t.Context(), `update due set scheduled_for = scheduled_for - interval '1 hour',
-					ready_at = ready_at - interval '1 hour', started_at = started_at - interval '1 hour'`)
+				_, err := pool.Exec(t.Context(), `update due set scheduled_for = later(scheduled_for, -interval '1 hour'),
+					ready_at = later(ready_at, -interval '1 hour'), started_at = later(started_at, -interval '1 hour')`)
 				require.NoError(t, err)
 				run := service.listRuns(t, job.Id)[0]
 				leased.Id = run.Id

@@ -103,7 +103,7 @@ func TestReport(t *testing.T) {
 		)
 		require.Equal(t, http.StatusConflict, service.says(t, run, "fail", `,"error":"again"`), "it has said so")
 		age(t, pool, run.JobId, time.Hour)
-		_, err := pool.Exec(t.Context(), `update due set started_at = started_at - interval '1 hour'`)
+		_, err := pool.Exec(t.Context(), `update due set started_at = later(started_at, -interval '1 hour')`)
 		require.NoError(t, err)
 
 		run = service.leaseOne(t, "q")

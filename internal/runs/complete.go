@@ -27,10 +27,10 @@ func (s Store) complete(ctx context.Context, batch []*Ended) ([]db.CompleteRow, 
 	for hasPartitions := false; ; {
 		rows, err := s.completeAndTell(ctx, batch, params, &happened)
 		switch {
-		case isMissingPartition(err) && !hasPartitions:
+		case (isMissingPartition(err) || isUnknown(err)) && !hasPartitions:
 			err, hasPartitions = s.createPartitions(ctx, batch), true
-		case isStored(err):
-			err = s.leaveStored(ctx, batch)
+		case isStored(err) || isUnknown(err):
+			err = s.leaveStored(ctx, batch, err)
 		case isTaken(err):
 			err = s.stepAside(ctx, params, batch)
 		case err == nil:
@@ -57,7 +57,7 @@ func (s Store) createPartitions(ctx context.Context, batch []*Ended) error {
 // leaveStored makes a completion store no run for an occurrence that has one: a job comes to the
 // same instant again if its schedule is changed to and fro. It fails if it finds no such run,
 // because the completion would be repeated for ever.
-func (s Store) leaveStored(ctx context.Context, batch []*Ended) error {
+func (s Store) leaveStored(ctx context.Context, batch []*Ended, refusal error) error {
 	var p db.ListStoredParams
 	for _, e := range batch {
 		p.JobIds, p.ScheduledFors = append(p.JobIds, e.Due.JobID), append(p.ScheduledFors, e.Due.ScheduledFor)
@@ -76,7 +76,7 @@ func (s Store) leaveStored(ctx context.Context, batch []*Ended) error {
 		}
 	}
 	if !found {
-		return errors.New("a run is stored already, and none is found")
+		return fmt.Errorf("no run is found that is stored already: %w", refusal)
 	}
 	return nil
 }
@@ -108,6 +108,13 @@ func (s Store) stepAside(ctx context.Context, c db.CompleteParams, batch []*Ende
 func isMissingPartition(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && pg.Code == pgerrcode.CheckViolation && pg.ConstraintName == ""
+}
+
+// isUnknown reports whether an error may be any: when a node of Citus refuses what RecordRuns stores,
+// the error has the code of internal ones.
+func isUnknown(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == pgerrcode.InternalError
 }
 
 // isStored tells the error for an occurrence that has a run from the error for a row of due that

@@ -42,7 +42,7 @@ type server struct {
 	template string
 	// workers are the other nodes of a Citus cluster; empty: the server is a PostgreSQL of its own.
 	workers []*pgxpool.Pool
-	process  *launch.Server // nil when the server is not ours; held, because the server ends when this is collected
+	process *launch.Server // nil when the server is not ours; held, because the server ends when this is collected
 }
 
 var shared = sync.OnceValues(open)

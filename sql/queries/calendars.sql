@@ -34,7 +34,7 @@ for share;
 -- It waits for those who are giving the calendar's days to jobs (HoldCalendars). So whoever spreads
 -- it afterwards sees these jobs.
 update calendars
-set definition = @definition, valid_until = @valid_until, updated_at = greatest(clock_timestamp(), updated_at),
+set definition = @definition, valid_until = @valid_until, updated_at = greatest(now(), updated_at),
     updated_by = @updated_by, is_spreading = true
 where namespace = @namespace and key = @key
 returning *;

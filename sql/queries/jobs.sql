@@ -141,15 +141,13 @@ where id = @id and namespace = @namespace and deleted_at is null
 for update;
 
 -- name: KeepVersion :exec
--- Keeps a job as it is before UpdateJob, in the same transaction, if that makes another version of
--- it.
+-- Keeps a job as it is before UpdateJob makes another version of it, in the same transaction.
 insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
-select o.id, o.version, o.updated_at, o.updated_by, @updated_at, @status, @status_reason, job_image(o)
-from jobs o
-where o.id = @id and o.version < @version;
+values (@job_id, @version, @updated_at, @updated_by, @superseded_at, @next_status, @next_status_reason, @definition);
 
 -- name: UpdateJob :exec
--- Stores a job as it is after a change. The caller holds LockJob, and has called KeepVersion.
+-- Stores a job as it is after a change. The caller holds LockJob, and has called KeepVersion
+-- if that makes another version.
 update jobs j
 set name = @name, description = @description, labels = @labels, payload = @payload,
     target = @target, sealed_secrets = @sealed_secrets, secrets_key_id = @secrets_key_id, secret_names = @secret_names,

@@ -59,7 +59,7 @@ limit @max_rows;
 -- name: RevokeKey :execrows
 -- Zero rows: there is no such key for the caller, or somebody has revoked it already.
 update keys
-set revoked_at = clock_timestamp()
+set revoked_at = now()
 where id = @id and (namespace = @namespace::text or (namespace is null and @with_service_wide::boolean)) and revoked_at is null;
 
 -- name: NoteKeysUsed :exec

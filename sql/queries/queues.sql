@@ -43,19 +43,19 @@ with asked as (
         for update of d skip locked
     ) r
 ), numbered as (
-    -- The same with the number of their entry.
-    select job_id, scheduled_for, before + row_number() over (partition by before order by ready_at)::integer as n
+    -- The same with the lease of their entry.
+    select job_id, scheduled_for, (@lease_ids::uuid[])[before + row_number() over (partition by before order by ready_at)::integer] as lease_id
     from candidate
 ), claimed as (
     -- The rows as they are once they are claimed.
     update due d
-    set lease_id = (@lease_ids::uuid[])[c.n], token = @token, attempt = d.attempt + 1,
+    set lease_id = c.lease_id, token = @token, attempt = d.attempt + 1,
         started_at = least(d.started_at, now())
     from (
         select
-            unnest(array(select job_id from numbered order by n)) as job_id,
-            unnest(array(select scheduled_for from numbered order by n)) as scheduled_for,
-            unnest(array(select n from numbered order by n)) as n
+            unnest(array(select job_id from numbered order by lease_id, job_id, scheduled_for)) as job_id,
+            unnest(array(select scheduled_for from numbered order by lease_id, job_id, scheduled_for)) as scheduled_for,
+            unnest(array(select lease_id from numbered order by lease_id, job_id, scheduled_for)) as lease_id
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
     returning d.*

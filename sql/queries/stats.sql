@@ -1,9 +1,16 @@
 -- How many runs have ended, and how late and how long they were, by minutes and hours.
 
+-- name: HoldCounted :many
+-- The namespaces whose runs may be counted: those that are not deleted, in another cell, or on their
+-- way there. They stay so until the transaction ends.
+select name
+from namespaces
+where name = any(@names::text[]) and deleted_at is null and moving_since is null
+for key share;
+
 -- name: AddRunStats :exec
 -- Adds what an instance has counted, as one row for each namespace, label, minute, trigger and type
--- of target. It leaves out namespaces that are deleted by now, in another cell, or on their way
--- there.
+-- of target, of the namespaces that HoldCounted has returned in the same transaction.
 --
 -- Safe under concurrency: instances add to the same rows, and lock them in the order of the key. It
 -- is not safe to repeat: a repetition counts the same runs again.
@@ -29,7 +36,7 @@ from (
         unnest((select @latenesses::text[])) as lateness,
         unnest((select @durations::text[])) as duration
 ) c
-where exists (select from namespaces n where n.name = c.namespace and n.deleted_at is null and n.moving_since is null for key share)
+where c.namespace = any(@held::text[])
 order by c.namespace, c.label, c.starts_at, c.trigger, c.target_type
 on conflict (namespace, label, starts_at, is_hour, trigger, target_type) do update
 set succeeded = run_stats.succeeded + excluded.succeeded, failed = run_stats.failed + excluded.failed,
