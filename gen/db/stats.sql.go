@@ -14,29 +14,34 @@ import (
 
 const addRunStats = `-- name: AddRunStats :exec
 
+with counted as (
+    -- It reads the namespaces, because Citus garbles an insert whose own select reads a table.
+    select c.namespace, c.label, c.starts_at, c.trigger, c.target_type, c.succeeded, c.failed, c.canceled, c.skipped, c.labels_left_out, c.max_lateness, c.lateness, c.duration
+    from (
+        select
+            unnest((select $1::text[])) as namespace,
+            unnest((select $2::text[])) as label,
+            unnest((select $3::timestamptz[])) as starts_at,
+            unnest((select $4::text[])) as trigger,
+            unnest((select $5::text[])) as target_type,
+            unnest((select $6::bigint[])) as succeeded,
+            unnest((select $7::bigint[])) as failed,
+            unnest((select $8::bigint[])) as canceled,
+            unnest((select $9::bigint[])) as skipped,
+            unnest((select $10::bigint[])) as labels_left_out,
+            unnest((select $11::bigint[])) as max_lateness,
+            unnest((select $12::text[])) as lateness,
+            unnest((select $13::text[])) as duration
+    ) c
+    where exists (select from namespaces n where n.name = c.namespace and n.deleted_at is null and n.moving_since is null for key share)
+)
 insert into run_stats (
     namespace, label, starts_at, trigger, target_type, succeeded, failed, canceled, skipped, labels_left_out,
     max_lateness, lateness, duration
 )
 select c.namespace, c.label, c.starts_at, c.trigger::run_trigger, c.target_type, c.succeeded, c.failed, c.canceled, c.skipped,
     c.labels_left_out, c.max_lateness, c.lateness::bigint[], c.duration::bigint[]
-from (
-    select
-        unnest((select $1::text[])) as namespace,
-        unnest((select $2::text[])) as label,
-        unnest((select $3::timestamptz[])) as starts_at,
-        unnest((select $4::text[])) as trigger,
-        unnest((select $5::text[])) as target_type,
-        unnest((select $6::bigint[])) as succeeded,
-        unnest((select $7::bigint[])) as failed,
-        unnest((select $8::bigint[])) as canceled,
-        unnest((select $9::bigint[])) as skipped,
-        unnest((select $10::bigint[])) as labels_left_out,
-        unnest((select $11::bigint[])) as max_lateness,
-        unnest((select $12::text[])) as lateness,
-        unnest((select $13::text[])) as duration
-) c
-where exists (select from namespaces n where n.name = c.namespace and n.deleted_at is null and n.moving_since is null for key share)
+from counted c
 order by c.namespace, c.label, c.starts_at, c.trigger, c.target_type
 on conflict (namespace, label, starts_at, is_hour, trigger, target_type) do update
 set succeeded = run_stats.succeeded + excluded.succeeded, failed = run_stats.failed + excluded.failed,
