@@ -84,15 +84,36 @@ func (a *bareAPI) create(w http.ResponseWriter, r *http.Request) {
 	}
 	now := time.Now()
 	next := now.Add(time.Duration(job.IntervalInSeconds) * time.Second)
-	created, err := a.CreateJob(r.Context(), db.CreateJobParams{
+	created, err := a.store(r.Context(), db.CreateJobParams{
 		OnSkipped: db.OnSkippedDROP, AlertAfterFailures: 1,
 		ID: uuid.Must(uuid.NewV7()), Namespace: access.DefaultNamespace, UpdatedBy: "bench", Name: job.Name, Payload: job.Payload,
 		Target: job.Target, SecretNames: []string{}, IntervalSeconds: &job.IntervalInSeconds, AnchorAt: &now,
-		CreatedAt: now, ScheduledFor: &next, MaxAttempts: job.MaxAttempts, MaxBackoffSeconds: 60, AttemptDeadlineSeconds: 60,
+		CreatedAt: now, MaxAttempts: job.MaxAttempts, MaxBackoffSeconds: 60, AttemptDeadlineSeconds: 60,
 		MisfirePolicy: db.MisfirePolicyFIREONCE, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
-	})
+	}, next)
 	w.Header().Set("Location", "/api/v1/jobs/"+created.Job.ID.String())
 	answer(w, http.StatusCreated, &created.Job, &next, err)
+}
+
+// store executes the statements of a creation, in one round trip as the service does.
+func (a *bareAPI) store(ctx context.Context, job db.CreateJobParams, next time.Time) (created db.ReadCreatedRow, err error) {
+	conn, err := a.pool.Acquire(ctx)
+	if err != nil {
+		return created, err
+	}
+	defer conn.Release()
+	together := database.Together(conn)
+	later := db.New(together.Later())
+	if err := later.CreateJob(ctx, job); err != nil {
+		return created, err
+	}
+	if err := later.CreateFirst(ctx, db.CreateFirstParams{ID: job.ID, ScheduledFor: next}); err != nil {
+		return created, err
+	}
+	if err := later.AuditCreation(ctx, db.AuditCreationParams{ID: job.ID, Operation: "createJob"}); err != nil {
+		return created, err
+	}
+	return db.New(together).ReadCreated(ctx, job.ID)
 }
 
 // answer writes the contract's job.

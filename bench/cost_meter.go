@@ -143,7 +143,7 @@ func (m *costMeter) once(ctx context.Context, n int) error {
 		return fmt.Errorf("claim: %w", err)
 	}
 	claimed := time.Now()
-	c := completion(rows)
+	ends, records := completion(rows)
 	if len(rows) != m.size {
 		return fmt.Errorf("claimed %d of %d due jobs", len(rows), m.size)
 	}
@@ -151,7 +151,7 @@ func (m *costMeter) once(ctx context.Context, n int) error {
 		m.since = clock.Later(m.since, row.Claimed.ReadyAt)
 	}
 	built := time.Now()
-	if _, err := m.Complete(ctx, c); err != nil {
+	if err := m.complete(ctx, ends, records); err != nil {
 		return fmt.Errorf("complete: %w", err)
 	}
 	switch stored := time.Now(); {

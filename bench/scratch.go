@@ -143,17 +143,20 @@ func (s *scratch) seed(ctx context.Context, what seeding) error {
 		return fmt.Errorf("read the database time: %w", err)
 	}
 	seconds := int64(what.interval / time.Second)
-	_, err = s.CreateJob(ctx, db.CreateJobParams{
+	err = s.CreateJob(ctx, db.CreateJobParams{
 		OnSkipped: db.OnSkippedDROP, AlertAfterFailures: 1,
 		ID: template, Namespace: access.DefaultNamespace, UpdatedBy: "bench", Name: "bench", Payload: []byte(`{"n":1}`), Target: []byte(`{"type":"log"}`), SecretNames: []string{},
 		CreatedAt:       now,
-		IntervalSeconds: &seconds, AnchorAt: &now, ScheduledFor: new(now.Add(what.interval)),
+		IntervalSeconds: &seconds, AnchorAt: &now,
 		// Every occurrence is executed, however long the backlog takes.
 		MisfirePolicy: db.MisfirePolicyFIREALL, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 		MaxAttempts: 3, MaxBackoffSeconds: 60, AttemptDeadlineSeconds: 60,
 	})
 	if err != nil {
 		return fmt.Errorf("create a job: %w", err)
+	}
+	if err := s.CreateFirst(ctx, db.CreateFirstParams{ID: template, ScheduledFor: now.Add(what.interval)}); err != nil {
+		return fmt.Errorf("create its first occurrence: %w", err)
 	}
 	conn, err := s.pool.Acquire(ctx) // the temporary table belongs to the session
 	if err != nil {
@@ -217,13 +220,32 @@ type counter struct {
 	sent  map[string]pgx.TraceQueryStartData
 }
 
-var _ pgx.QueryTracer = (*counter)(nil)
+var (
+	_ pgx.QueryTracer = (*counter)(nil)
+	_ pgx.BatchTracer = (*counter)(nil)
+)
 
 func newCounter() *counter {
 	return &counter{count: map[string]int{}, sent: map[string]pgx.TraceQueryStartData{}}
 }
 
 func (c *counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	c.note(data)
+	return ctx
+}
+
+func (c *counter) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
+	for _, query := range data.Batch.QueuedQueries {
+		c.note(pgx.TraceQueryStartData{SQL: query.SQL, Args: query.Arguments})
+	}
+	return ctx
+}
+
+func (c *counter) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+func (c *counter) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
+func (c *counter) note(data pgx.TraceQueryStartData) {
 	name := "other"
 	if rest, ok := strings.CutPrefix(data.SQL, "-- name: "); ok {
 		name, _, _ = strings.Cut(rest, " ")
@@ -232,7 +254,6 @@ func (c *counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.Tra
 	defer c.mu.Unlock()
 	c.count[name]++
 	c.sent[name] = data
-	return ctx
 }
 
 func (c *counter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"punctual/gen/db"
+	"punctual/internal/database"
 	"punctual/internal/events"
 	"punctual/internal/poller"
 	"punctual/internal/runs"
@@ -165,18 +166,29 @@ func (s *scratch) bareLoop(ctx context.Context, batch int) error {
 		if len(rows) == 0 {
 			return nil
 		}
-		stored, err := s.Complete(ctx, completion(rows))
-		if err != nil {
+		ends, records := completion(rows)
+		if err := s.complete(ctx, ends, records); err != nil {
 			return fmt.Errorf("complete: %w", err)
-		}
-		if len(stored) != len(rows) {
-			return fmt.Errorf("completed %d of %d runs", len(stored), len(rows))
 		}
 	}
 }
 
+// complete stores runs as the service does.
+func (s *scratch) complete(ctx context.Context, ends db.CompleteParams, records db.RecordRunsParams) error {
+	return database.Transact(ctx, s.pool, func(tx *database.Tx) error {
+		ended, err := db.New(tx).Complete(ctx, ends)
+		if err == nil && len(ended) != len(ends.JobIds) {
+			err = fmt.Errorf("completed %d of %d runs", len(ended), len(ends.JobIds))
+		}
+		if err != nil {
+			return err
+		}
+		return db.New(tx.Later()).RecordRuns(ctx, records)
+	})
+}
+
 // completion returns what the service would store for runs that succeed at once.
-func completion(rows []db.ClaimRow) (c db.CompleteParams) {
+func completion(rows []db.ClaimRow) (c db.CompleteParams, r db.RecordRunsParams) {
 	for i := range rows {
 		row := &rows[i].Claimed
 		next, _ := schedule.NewInterval(*rows[i].Job.AnchorAt, *rows[i].Job.IntervalSeconds).Next(row.StartedAt)
@@ -185,26 +197,20 @@ func completion(rows []db.ClaimRow) (c db.CompleteParams) {
 		c.Tokens = append(c.Tokens, row.Token)
 		c.Revisions = append(c.Revisions, row.Revision)
 		c.Triggers = append(c.Triggers, string(row.Trigger))
-		c.RetryOfs = append(c.RetryOfs, time.Time{})
 		c.Attempts = append(c.Attempts, row.Attempt)
 		c.StartedAts = append(c.StartedAts, row.StartedAt)
-		c.FinishedAts = append(c.FinishedAts, row.StartedAt)
 		c.Statuses = append(c.Statuses, string(db.RunStatusSUCCEEDED))
-		c.Reasons = append(c.Reasons, "")
-		c.Errors = append(c.Errors, "")
-		c.Results = append(c.Results, "")
-		c.ExecutedBys = append(c.ExecutedBys, "")
-		c.FailedAttempts = append(c.FailedAttempts, "")
-		c.Occurrences = append(c.Occurrences, 1)
-		c.Kept = append(c.Kept, true)
 		c.NextFors = append(c.NextFors, next)
-		c.SkippedFors = append(c.SkippedFors, time.Time{})
-		c.SkippedCounts = append(c.SkippedCounts, 0)
-		c.FinalStatuses = append(c.FinalStatuses, "")
-		c.StatusReasons = append(c.StatusReasons, "")
-		c.JobVersions = append(c.JobVersions, 0)
+		r.Occurrences = append(r.Occurrences, 1)
 	}
-	return c
+	n := len(rows)
+	c.FinishedAts, c.FinalStatuses, c.StatusReasons = c.StartedAts, make([]string, n), make([]string, n)
+	r.JobIds, r.ScheduledFors, r.Triggers, r.Attempts = c.JobIds, c.ScheduledFors, c.Triggers, c.Attempts
+	r.StartedAts, r.FinishedAts, r.Statuses = c.StartedAts, c.FinishedAts, c.Statuses
+	r.RetryOfs, r.CancelRequestedAts, r.CausedBys = make([]time.Time, n), make([]time.Time, n), make([]uuid.UUID, n)
+	r.Reasons, r.Errors, r.Results, r.ExecutedBys = make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	r.FailedAttempts, r.JobVersions, r.Payloads = make([]string, n), make([]int32, n), make([]string, n)
+	return c, r
 }
 
 // filled creates a database with the backlog. The caller has to close it.

@@ -234,9 +234,16 @@ with held as (
     join due d on d.job_id = h.job_id and d.scheduled_for = h.scheduled_for and d.lease_id = h.lease_id
     order by job_id, scheduled_for
 ), lost as (
-    -- The same rows, looked up by key, with their job and with who held them.
-    select a.job_id, a.scheduled_for, a.token, j.first_queue, j.max_attempts, j.qualified_group, l.holder,
-        case when l.duration is not null then l.created_at end as leased_at
+    -- The same rows, looked up by key, with their job, and with the failed attempts that they have
+    -- then. A run that had used up its attempts was claimed only to be ended: no attempt was lost.
+    select a.job_id, a.scheduled_for, a.token, j.first_queue, j.max_attempts, j.qualified_group,
+        case
+            when d.attempt > j.max_attempts then d.failed_attempts
+            else add_lost_attempt(
+                d.failed_attempts, d.attempt,
+                greatest(d.started_at, d.ready_at, case when l.duration is not null then l.created_at end), now(), l.holder
+            )
+        end as failed_attempts
     from (
         select
             unnest(array(select job_id from abandoned)) as job_id,
@@ -244,18 +251,14 @@ with held as (
             unnest(array(select token from abandoned)) as token,
             unnest(array(select lease_id from abandoned)) as lease_id
     ) a
+    join due d on d.job_id = a.job_id and d.scheduled_for = a.scheduled_for
     join jobs j on j.id = a.job_id
     left join leases l on l.id = a.lease_id
 ), freed as (
     update due d
     set lease_id = null, queue = l.first_queue, concurrency_group = l.qualified_group,
         awaits_worker = awaits_worker(l.first_queue, d.cancel_reason, d.attempt, l.max_attempts),
-        -- A run that had used up its attempts was claimed only to be ended: no attempt was lost.
-        attempt = d.attempt - (d.attempt > l.max_attempts)::integer,
-        failed_attempts = case
-            when d.attempt > l.max_attempts then d.failed_attempts
-            else add_lost_attempt(d.failed_attempts, d.attempt, greatest(d.started_at, d.ready_at, l.leased_at), now(), l.holder)
-        end
+        attempt = d.attempt - (d.attempt > l.max_attempts)::integer, failed_attempts = l.failed_attempts
     from lost l
     where d.job_id = l.job_id and d.scheduled_for = l.scheduled_for and d.token = l.token and d.lease_id is not null
     returning d.job_id

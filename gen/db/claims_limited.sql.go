@@ -16,7 +16,7 @@ const claimLimited = `-- name: ClaimLimited :many
 with state as materialized (
     -- The connections: how many runs may begin, from when on, and how far apart.
     select w.queue, s.connection_id, c.max_concurrency, s.down_since is not null as is_down, c.is_adaptive,
-        greatest(s.next_start_at, s.waits_until, now()) as first_at,
+        greatest(s.next_start_at, s.waits_until, now()) as first_at, now() + interval '1 minute' as in_a_minute,
         case when c.max_per_second is null then interval '0' else interval '1 second' / c.max_per_second end as apart,
         case
             when greatest(s.served_at, s.waits_until, s.next_start_at) < now() - interval '10 seconds'
@@ -37,7 +37,7 @@ with state as materialized (
     ) h
 ), free as materialized (
     -- The connections of which another run may begin.
-    select s.queue, s.connection_id, s.max_concurrency, s.is_down, s.is_adaptive, s.first_at, s.apart, s.served_since, case when s.is_down then 1 else s.max_concurrency - h.runs end as places
+    select s.queue, s.connection_id, s.max_concurrency, s.is_down, s.is_adaptive, s.first_at, s.in_a_minute, s.apart, s.served_since, case when s.is_down then 1 else s.max_concurrency - h.runs end as places
     from state s
     cross join lateral (select count(*) as runs from held where held.queue = s.queue) h
     where h.runs < s.max_concurrency and s.first_at <= now() + $3::interval
@@ -134,8 +134,8 @@ with state as materialized (
     -- The connections, as they are then. While one is down, no other run begins until it is known
     -- how this one ended, or for a minute.
     update connection_states u
-    set next_start_at = greatest(u.next_start_at, b.last_at + s.apart),
-        waits_until = case when s.is_down and b.last_at is not null then now() + interval '1 minute' else u.waits_until end,
+    set next_start_at = greatest(u.next_start_at, later(b.last_at, s.apart)),
+        waits_until = case when s.is_down and b.last_at is not null then s.in_a_minute else u.waits_until end,
         served_at = now(), served_since = s.served_since
     from state s
     left join (select queue, max(ready_at) as last_at from claimed group by queue) b on b.queue = s.queue
@@ -423,12 +423,6 @@ with wanted as materialized (
     from (select unnest($1::text[]) as queue) w
     join connections c
         on c.namespace = split_part(w.queue, '/=', 1) and c.key = substr(w.queue, strpos(w.queue, '/=') + 2) collate "C"
-), made as (
-    insert into connection_states (connection_id)
-    select w.id
-    from wanted w
-    where not exists (select from connection_states s where s.connection_id = w.id)
-    on conflict (connection_id) do nothing
 )
 select w.queue::text as queue, s.connection_id
 from connection_states s
@@ -443,8 +437,7 @@ type LockLimitedRow struct {
 }
 
 // Locks what instances know together of connections, by their queues, until the transaction ends.
-// What another instance has locked is skipped: that one serves the queue at the moment. A
-// connection that nobody knows anything of yet gets a row, which the next call locks.
+// What another instance has locked is skipped: that one serves the queue at the moment.
 func (q *Queries) LockLimited(ctx context.Context, queues []string) ([]LockLimitedRow, error) {
 	rows, err := q.db.Query(ctx, lockLimited, queues)
 	if err != nil {
@@ -497,7 +490,9 @@ func (q *Queries) MarkConnectionDown(ctx context.Context, arg MarkConnectionDown
 const markConnectionStillDown = `-- name: MarkConnectionStillDown :exec
 update connection_states
 set reason = $1::text, failed_probes = least(failed_probes + 1, 100),
-    waits_until = now() + make_interval(secs => least(60, 5 * power(2, least(failed_probes + 1, 4))) * (1 - 0.2 * $2::double precision))
+    waits_until = later(
+        now(), make_interval(secs => least(60, 5 * power(2, least(failed_probes + 1, 4))) * (1 - 0.2 * $2::double precision))
+    )
 where connection_id = $3 and down_since is not null
 `
 

@@ -159,8 +159,8 @@ func (q *Queries) ListToCome(ctx context.Context, arg ListToComeParams) ([]ListT
 
 const shortenLeases = `-- name: ShortenLeases :exec
 update leases
-set expires_at = now() + coalesce(duration, interval '1 minute')
-where expires_at > now() + coalesce(duration, interval '1 minute')
+set expires_at = later(now(), coalesce(duration, interval '1 minute'))
+where expires_at > later(now(), coalesce(duration, interval '1 minute'))
 `
 
 // Lets leases end when they would if they had been renewed just now. An instance's lasts less than

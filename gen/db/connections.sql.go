@@ -12,6 +12,25 @@ import (
 	"github.com/google/uuid"
 )
 
+const addConnectionStates = `-- name: AddConnectionStates :execrows
+insert into connection_states (connection_id)
+select c.id
+from connections c
+where not exists (select from connection_states s where s.connection_id = c.id)
+for key share of c skip locked
+on conflict (connection_id) do nothing
+`
+
+// Does the same for connections that have no such row, because an instance of an older version has
+// created them. Safe from many sessions at once. It skips a connection that somebody deletes.
+func (q *Queries) AddConnectionStates(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, addConnectionStates)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const createConnection = `-- name: CreateConnection :one
 
 insert into connections (
@@ -76,6 +95,18 @@ func (q *Queries) CreateConnection(ctx context.Context, arg CreateConnectionPara
 		&i.UpdatedBy,
 	)
 	return i, err
+}
+
+const createConnectionState = `-- name: CreateConnectionState :exec
+insert into connection_states (connection_id)
+values ($1)
+`
+
+// Stores that instances know nothing of a new connection yet. Call it in the transaction that
+// creates the connection.
+func (q *Queries) CreateConnectionState(ctx context.Context, connectionID uuid.UUID) error {
+	_, err := q.db.Exec(ctx, createConnectionState, connectionID)
+	return err
 }
 
 const deleteConnection = `-- name: DeleteConnection :exec
@@ -362,7 +393,7 @@ const updateConnection = `-- name: UpdateConnection :exec
 update connections
 set base_url = $1, definition = $2, sealed_secrets = $3, secrets_key_id = $4,
     secret_names = $5, max_concurrency = $6, max_per_second = $7, is_adaptive = $8,
-    updated_at = greatest(now(), updated_at + interval '1 microsecond'), updated_by = $9
+    updated_at = greatest(now(), later(updated_at, interval '1 microsecond')), updated_by = $9
 where id = $10 and namespace = $11
 `
 

@@ -12,18 +12,43 @@ import (
 	"github.com/google/uuid"
 )
 
+const auditEnds = `-- name: AuditEnds :exec
+insert into audit (namespace, actor, operation, resource_type, resource_id, result)
+select b.namespace, 'system', b.operation, 'JOB', b.job_id::text, b.result::json
+from (
+    select
+        unnest((select $1::text[])) as namespace,
+        unnest((select $2::text[])) as operation,
+        unnest((select $3::uuid[])) as job_id,
+        unnest((select $4::text[])) as result
+) b
+`
+
+type AuditEndsParams struct {
+	Namespaces []string    `json:"namespaces"`
+	Operations []string    `json:"operations"`
+	JobIds     []uuid.UUID `json:"job_ids"`
+	Results    []string    `json:"results"`
+}
+
+// Writes to the audit, as AddToAudit does, which jobs Complete has paused or completed.
+func (q *Queries) AuditEnds(ctx context.Context, arg AuditEndsParams) error {
+	_, err := q.db.Exec(ctx, auditEnds,
+		arg.Namespaces,
+		arg.Operations,
+		arg.JobIds,
+		arg.Results,
+	)
+	return err
+}
+
 const complete = `-- name: Complete :many
 
 with completion as (
-    -- The batch. An array holds no nulls: empty texts, the year 1 and version 0 stand for them.
+    -- The batch. An array holds no nulls: empty texts and the year 1 stand for them.
     select b.job_id, b.scheduled_for, b.token, b.revision, b.trigger::run_trigger as trigger,
-        nullif(b.retry_of, '0001-01-01 00:00:00+00') as retry_of,
         b.attempt, b.started_at, b.finished_at, b.status::run_status as status,
-        nullif(b.reason, '')::run_reason as reason, nullif(b.error, '') as error,
-        nullif(b.result, '')::json as result, nullif(b.executed_by, '') as executed_by,
-        nullif(b.failed_attempts, '')::jsonb as failed_attempts, b.occurrences, b.kept,
         nullif(b.next_for, '0001-01-01 00:00:00+00') as next_for,
-        b.skipped_for, b.skipped_count, nullif(b.job_version, 0) as job_version,
         nullif(b.final_status, '')::job_status as final_status, nullif(b.status_reason, '') as status_reason
     from (
         select
@@ -32,24 +57,13 @@ with completion as (
             unnest((select $3::bigint[])) as token,
             unnest((select $4::integer[])) as revision,
             unnest((select $5::text[])) as trigger,
-            unnest((select $6::timestamptz[])) as retry_of,
-            unnest((select $7::smallint[])) as attempt,
-            unnest((select $8::timestamptz[])) as started_at,
-            unnest((select $9::timestamptz[])) as finished_at,
-            unnest((select $10::text[])) as status,
-            unnest((select $11::text[])) as reason,
-            unnest((select $12::text[])) as error,
-            unnest((select $13::text[])) as result,
-            unnest((select $14::text[])) as executed_by,
-            unnest((select $15::text[])) as failed_attempts,
-            unnest((select $16::integer[])) as occurrences,
-            unnest((select $17::boolean[])) as kept,
-            unnest((select $18::timestamptz[])) as next_for,
-            unnest((select $19::timestamptz[])) as skipped_for,
-            unnest((select $20::integer[])) as skipped_count,
-            unnest((select $21::text[])) as final_status,
-            unnest((select $22::text[])) as status_reason,
-            unnest((select $23::integer[])) as job_version
+            unnest((select $6::smallint[])) as attempt,
+            unnest((select $7::timestamptz[])) as started_at,
+            unnest((select $8::timestamptz[])) as finished_at,
+            unnest((select $9::text[])) as status,
+            unnest((select $10::timestamptz[])) as next_for,
+            unnest((select $11::text[])) as final_status,
+            unnest((select $12::text[])) as status_reason
     ) b
 ), moved as (
     -- The rows that go on: to the next occurrence, or to the run that waited for this one. A
@@ -108,7 +122,7 @@ with completion as (
     returning d.job_id, d.scheduled_for, d.carries_schedule, d.run_count, d.last_run_for, d.last_run_status, d.failures
 ), stored as (
     -- The part of the batch that this statement stores.
-    select c.job_id, c.scheduled_for, c.token, c.revision, c.trigger, c.retry_of, c.attempt, c.started_at, c.finished_at, c.status, c.reason, c.error, c.result, c.executed_by, c.failed_attempts, c.occurrences, c.kept, c.next_for, c.skipped_for, c.skipped_count, c.job_version, c.final_status, c.status_reason
+    select c.job_id, c.scheduled_for, c.token, c.revision, c.trigger, c.attempt, c.started_at, c.finished_at, c.status, c.next_for, c.final_status, c.status_reason
     from completion c
     where (c.job_id, c.scheduled_for) in (select m.job_id, m.scheduled_for from moved m)
        or (c.job_id, c.scheduled_for) in (select r.job_id, r.scheduled_for from removed r)
@@ -182,101 +196,71 @@ with completion as (
         secrets_digest = case when f.completes and j.delete_after_completion then null else j.secrets_digest end
     from finishing f
     where j.id = f.job_id
-    returning j.namespace, j.id, f.final_status, f.status_reason, j.deleted_at is not null as is_deleted
-), audited as (
-    -- The jobs that the service has paused or completed, written to the audit as AddToAudit does.
-    insert into audit (namespace, actor, operation, resource_type, resource_id, result)
-    select namespace, 'system', case final_status when 'PAUSED' then 'pauseJob' else 'completeJob' end, 'JOB', id::text,
-        case final_status
-            when 'PAUSED' then json_build_object('statusReason', status_reason)
-            else json_build_object('deleted', is_deleted)
-        end
-    from finished
-    where final_status is not null
+    returning j.id, f.final_status, f.status_reason, j.deleted_at is not null as is_deleted
 ), forgotten as (
     -- The versions of deleted jobs, because they contain what the user wrote.
     delete from job_versions v
     where v.job_id = any(array(select f.id from finished f where f.is_deleted))
-), recorded as (
-    -- The runs themselves.
-    insert into runs (
-        job_id, scheduled_for, trigger, retry_of, started_at, finished_at, status, reason, attempt, occurrences, error, result,
-        failed_attempts, executed_by, job_version, cancel_requested_at, payload, caused_by
-    )
-    select job_id, scheduled_for, trigger, retry_of, case when attempt > 0 then started_at end, finished_at, status, reason, attempt,
-        occurrences, error, result, failed_attempts, executed_by, job_version,
-        case
-            when status <> 'SUCCEEDED' then (
-                select d.cancel_requested_at from due d where d.job_id = stored.job_id and d.scheduled_for = stored.scheduled_for
-            )
-        end,
-        -- Only a run that somebody or an event has started has them.
-        case
-            when trigger <> 'SCHEDULE' then (
-                select d.payload from due d where d.job_id = stored.job_id and d.scheduled_for = stored.scheduled_for
-            )
-        end,
-        case
-            when trigger <> 'SCHEDULE' then (
-                select d.caused_by from due d where d.job_id = stored.job_id and d.scheduled_for = stored.scheduled_for
-            )
-        end
-    from stored
-    where kept
-), skipped as (
-    -- The occurrences that came due during the runs and are not executed.
-    insert into runs (job_id, scheduled_for, finished_at, status, reason, attempt, occurrences)
-    select job_id, skipped_for, finished_at, 'SKIPPED', 'OVERLAP', 0, skipped_count
-    from stored
-    where skipped_count > 0
-    on conflict (job_id, scheduled_for) do nothing
 )
-select job_id::uuid as job_id, scheduled_for::timestamptz as scheduled_for
-from stored
+select s.job_id::uuid as job_id, s.scheduled_for::timestamptz as scheduled_for,
+    coalesce(case
+        when s.status <> 'SUCCEEDED' then (
+            select d.cancel_requested_at from due d where d.job_id = s.job_id and d.scheduled_for = s.scheduled_for
+        )
+    end, '0001-01-01 00:00:00+00')::timestamptz as cancel_requested_at,
+    -- Only a run that somebody or an event has started has them.
+    coalesce(case
+        when s.trigger <> 'SCHEDULE' then (
+            select d.payload::text from due d where d.job_id = s.job_id and d.scheduled_for = s.scheduled_for
+        )
+    end, '')::text as payload,
+    coalesce(case
+        when s.trigger <> 'SCHEDULE' then (
+            select d.caused_by from due d where d.job_id = s.job_id and d.scheduled_for = s.scheduled_for
+        )
+    end, '00000000-0000-0000-0000-000000000000')::uuid as caused_by,
+    coalesce(f.final_status::text, '')::text as final_status, coalesce(f.status_reason, '')::text as status_reason,
+    coalesce(f.is_deleted, false)::boolean as is_deleted
+from stored s
+left join finished f on f.id = s.job_id and f.final_status is not null
 `
 
 type CompleteParams struct {
-	JobIds         []uuid.UUID `json:"job_ids"`
-	ScheduledFors  []time.Time `json:"scheduled_fors"`
-	Tokens         []int64     `json:"tokens"`
-	Revisions      []int32     `json:"revisions"`
-	Triggers       []string    `json:"triggers"`
-	RetryOfs       []time.Time `json:"retry_ofs"`
-	Attempts       []int16     `json:"attempts"`
-	StartedAts     []time.Time `json:"started_ats"`
-	FinishedAts    []time.Time `json:"finished_ats"`
-	Statuses       []string    `json:"statuses"`
-	Reasons        []string    `json:"reasons"`
-	Errors         []string    `json:"errors"`
-	Results        []string    `json:"results"`
-	ExecutedBys    []string    `json:"executed_bys"`
-	FailedAttempts []string    `json:"failed_attempts"`
-	Occurrences    []int32     `json:"occurrences"`
-	Kept           []bool      `json:"kept"`
-	NextFors       []time.Time `json:"next_fors"`
-	SkippedFors    []time.Time `json:"skipped_fors"`
-	SkippedCounts  []int32     `json:"skipped_counts"`
-	FinalStatuses  []string    `json:"final_statuses"`
-	StatusReasons  []string    `json:"status_reasons"`
-	JobVersions    []int32     `json:"job_versions"`
+	JobIds        []uuid.UUID `json:"job_ids"`
+	ScheduledFors []time.Time `json:"scheduled_fors"`
+	Tokens        []int64     `json:"tokens"`
+	Revisions     []int32     `json:"revisions"`
+	Triggers      []string    `json:"triggers"`
+	Attempts      []int16     `json:"attempts"`
+	StartedAts    []time.Time `json:"started_ats"`
+	FinishedAts   []time.Time `json:"finished_ats"`
+	Statuses      []string    `json:"statuses"`
+	NextFors      []time.Time `json:"next_fors"`
+	FinalStatuses []string    `json:"final_statuses"`
+	StatusReasons []string    `json:"status_reasons"`
 }
 
 type CompleteRow struct {
-	JobID        uuid.UUID `json:"job_id"`
-	ScheduledFor time.Time `json:"scheduled_for"`
+	JobID             uuid.UUID `json:"job_id"`
+	ScheduledFor      time.Time `json:"scheduled_for"`
+	CancelRequestedAt time.Time `json:"cancel_requested_at"`
+	Payload           string    `json:"payload"`
+	CausedBy          uuid.UUID `json:"caused_by"`
+	FinalStatus       string    `json:"final_status"`
+	StatusReason      string    `json:"status_reason"`
+	IsDeleted         bool      `json:"is_deleted"`
 }
 
 // The statements that store how runs ended, and what comes next. docs/performance.md, "Plans",
 // explains their shape.
 // Ends a batch of runs. For each run whose token is still the one of its claim, it moves the row of
-// due to next_for or removes it, writes the row of runs (unless the job keeps failures only),
-// writes the skipped occurrences as one row of runs, and gives the job its final status if nothing
-// comes next, which it writes to the audit. It does all of this or nothing.
+// due to next_for or removes it, and gives the job its final status if nothing comes next. RecordRuns,
+// RecordOverlaps and AuditEnds belong to the same transaction: a statement that writes to due and to
+// runs would not be sent to one node by Citus (decision 8).
 //
-// Returns the runs that it stored. A run is missing if it was completed before, was taken over, or
-// if something changed since its claim: what comes after it (revision), or Split did not happen.
-// ListRevised tells which. The statement fails if an occurrence has a run already; "on conflict"
-// would cost a record of the log and a look at the index for each run. ListStored finds the run.
+// Returns the runs that it ended, with what their rows of due alone know. A run is missing if it was
+// completed before, was taken over, or if something changed since its claim: what comes after it
+// (revision), or Split did not happen. ListRevised tells which.
 //
 // Safe under concurrency and to repeat: a row with another token belongs to somebody else and is
 // left alone, and completed rows have moved on.
@@ -287,24 +271,13 @@ func (q *Queries) Complete(ctx context.Context, arg CompleteParams) ([]CompleteR
 		arg.Tokens,
 		arg.Revisions,
 		arg.Triggers,
-		arg.RetryOfs,
 		arg.Attempts,
 		arg.StartedAts,
 		arg.FinishedAts,
 		arg.Statuses,
-		arg.Reasons,
-		arg.Errors,
-		arg.Results,
-		arg.ExecutedBys,
-		arg.FailedAttempts,
-		arg.Occurrences,
-		arg.Kept,
 		arg.NextFors,
-		arg.SkippedFors,
-		arg.SkippedCounts,
 		arg.FinalStatuses,
 		arg.StatusReasons,
-		arg.JobVersions,
 	)
 	if err != nil {
 		return nil, err
@@ -313,7 +286,16 @@ func (q *Queries) Complete(ctx context.Context, arg CompleteParams) ([]CompleteR
 	var items []CompleteRow
 	for rows.Next() {
 		var i CompleteRow
-		if err := rows.Scan(&i.JobID, &i.ScheduledFor); err != nil {
+		if err := rows.Scan(
+			&i.JobID,
+			&i.ScheduledFor,
+			&i.CancelRequestedAt,
+			&i.Payload,
+			&i.CausedBy,
+			&i.FinalStatus,
+			&i.StatusReason,
+			&i.IsDeleted,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -457,4 +439,117 @@ func (q *Queries) ListRevised(ctx context.Context, arg ListRevisedParams) ([]Lis
 		return nil, err
 	}
 	return items, nil
+}
+
+const recordOverlaps = `-- name: RecordOverlaps :exec
+insert into runs (job_id, scheduled_for, finished_at, status, reason, attempt, occurrences)
+select b.job_id, b.scheduled_for, b.finished_at, 'SKIPPED', 'OVERLAP', 0, b.occurrences
+from (
+    select
+        unnest((select $1::uuid[])) as job_id,
+        unnest((select $2::timestamptz[])) as scheduled_for,
+        unnest((select $3::timestamptz[])) as finished_at,
+        unnest((select $4::integer[])) as occurrences
+) b
+on conflict (job_id, scheduled_for) do nothing
+`
+
+type RecordOverlapsParams struct {
+	JobIds        []uuid.UUID `json:"job_ids"`
+	ScheduledFors []time.Time `json:"scheduled_fors"`
+	FinishedAts   []time.Time `json:"finished_ats"`
+	Occurrences   []int32     `json:"occurrences"`
+}
+
+// Writes the occurrences that came due during runs and are not executed, each with those after it as
+// one run, unless there is another run of the instant.
+func (q *Queries) RecordOverlaps(ctx context.Context, arg RecordOverlapsParams) error {
+	_, err := q.db.Exec(ctx, recordOverlaps,
+		arg.JobIds,
+		arg.ScheduledFors,
+		arg.FinishedAts,
+		arg.Occurrences,
+	)
+	return err
+}
+
+const recordRuns = `-- name: RecordRuns :exec
+insert into runs (
+    job_id, scheduled_for, trigger, retry_of, started_at, finished_at, status, reason, attempt, occurrences, error, result,
+    failed_attempts, executed_by, job_version, cancel_requested_at, payload, caused_by
+)
+select b.job_id, b.scheduled_for, b.trigger::run_trigger, nullif(b.retry_of, '0001-01-01 00:00:00+00'),
+    case when b.attempt > 0 then b.started_at end, b.finished_at, b.status::run_status, nullif(b.reason, '')::run_reason, b.attempt,
+    b.occurrences, nullif(b.error, ''), nullif(b.result, '')::json, nullif(b.failed_attempts, '')::jsonb, nullif(b.executed_by, ''),
+    nullif(b.job_version, 0), nullif(b.cancel_requested_at, '0001-01-01 00:00:00+00'), nullif(b.payload, '')::json,
+    nullif(b.caused_by, '00000000-0000-0000-0000-000000000000')
+from (
+    select
+        unnest((select $1::uuid[])) as job_id,
+        unnest((select $2::timestamptz[])) as scheduled_for,
+        unnest((select $3::text[])) as trigger,
+        unnest((select $4::timestamptz[])) as retry_of,
+        unnest((select $5::smallint[])) as attempt,
+        unnest((select $6::timestamptz[])) as started_at,
+        unnest((select $7::timestamptz[])) as finished_at,
+        unnest((select $8::text[])) as status,
+        unnest((select $9::text[])) as reason,
+        unnest((select $10::text[])) as error,
+        unnest((select $11::text[])) as result,
+        unnest((select $12::text[])) as executed_by,
+        unnest((select $13::text[])) as failed_attempts,
+        unnest((select $14::integer[])) as occurrences,
+        unnest((select $15::integer[])) as job_version,
+        unnest((select $16::timestamptz[])) as cancel_requested_at,
+        unnest((select $17::text[])) as payload,
+        unnest((select $18::uuid[])) as caused_by
+) b
+`
+
+type RecordRunsParams struct {
+	JobIds             []uuid.UUID `json:"job_ids"`
+	ScheduledFors      []time.Time `json:"scheduled_fors"`
+	Triggers           []string    `json:"triggers"`
+	RetryOfs           []time.Time `json:"retry_ofs"`
+	Attempts           []int16     `json:"attempts"`
+	StartedAts         []time.Time `json:"started_ats"`
+	FinishedAts        []time.Time `json:"finished_ats"`
+	Statuses           []string    `json:"statuses"`
+	Reasons            []string    `json:"reasons"`
+	Errors             []string    `json:"errors"`
+	Results            []string    `json:"results"`
+	ExecutedBys        []string    `json:"executed_bys"`
+	FailedAttempts     []string    `json:"failed_attempts"`
+	Occurrences        []int32     `json:"occurrences"`
+	JobVersions        []int32     `json:"job_versions"`
+	CancelRequestedAts []time.Time `json:"cancel_requested_ats"`
+	Payloads           []string    `json:"payloads"`
+	CausedBys          []uuid.UUID `json:"caused_bys"`
+}
+
+// Writes the runs that Complete has ended, unless the job keeps failures only. It fails if an
+// occurrence has a run already: "on conflict" would cost a record of the log and a look at the index
+// for each run. ListStored finds the run. Empty texts, the year 1 and version 0 stand for nulls.
+func (q *Queries) RecordRuns(ctx context.Context, arg RecordRunsParams) error {
+	_, err := q.db.Exec(ctx, recordRuns,
+		arg.JobIds,
+		arg.ScheduledFors,
+		arg.Triggers,
+		arg.RetryOfs,
+		arg.Attempts,
+		arg.StartedAts,
+		arg.FinishedAts,
+		arg.Statuses,
+		arg.Reasons,
+		arg.Errors,
+		arg.Results,
+		arg.ExecutedBys,
+		arg.FailedAttempts,
+		arg.Occurrences,
+		arg.JobVersions,
+		arg.CancelRequestedAts,
+		arg.Payloads,
+		arg.CausedBys,
+	)
+	return err
 }

@@ -13,6 +13,25 @@ import (
 	"punctual/internal/labels"
 )
 
+const auditCreation = `-- name: AuditCreation :exec
+insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
+select j.namespace, j.updated_by, $1::text, 'JOB', j.id::text, nullif($2::text, ''), '{"version":1}'::json
+from jobs j
+where j.id = $3
+`
+
+type AuditCreationParams struct {
+	Operation string    `json:"operation"`
+	RequestID string    `json:"request_id"`
+	ID        uuid.UUID `json:"id"`
+}
+
+// Writes down who has created a job, as AddToAudit. CreateJob has checked the attempt.
+func (q *Queries) AuditCreation(ctx context.Context, arg AuditCreationParams) error {
+	_, err := q.db.Exec(ctx, auditCreation, arg.Operation, arg.RequestID, arg.ID)
+	return err
+}
+
 const countJobs = `-- name: CountJobs :one
 select count(*)
 from (
@@ -73,44 +92,39 @@ func (q *Queries) CountSealed(ctx context.Context) ([]CountSealedRow, error) {
 	return items, nil
 }
 
-const createJob = `-- name: CreateJob :one
-with checked as (
-    -- One row, or none if the estimate or the attempt is refused.
-    select $47::timestamptz as created_at
-    where (
-            $48::text is null
-            or exists (select from connections c where c.namespace = $2 and c.key = $48::text for key share)
-        )
-      and (
-            not $49::boolean
-            or $47::timestamptz between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
-        )
-      and (
-            strpos($50::text, '~') = 0
-            or exists (select from idempotency_keys k where k.request_id = $50::text for key share)
-        )
-      and exists (select from namespaces n where n.name = $2 and n.moving_since is null)
-), first as (
-    -- The first occurrence, if the job has a schedule. One that has just passed is ready from now
-    -- on.
-    insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
-    select
-        $1, $51::timestamptz, greatest($51::timestamptz, created_at), true,
-        $52, $53, $53::text is not null
-    from checked
-    where $51::timestamptz is not null
-), expected as (
-    -- When it is to have succeeded, as ExpectSuccesses.
-    insert into expected_successes (job_id, namespace, expected_by)
-    select $1, $2, created_at + make_interval(secs => $40::bigint)
-    from checked
-    where $40::bigint is not null
-), audited as (
-    -- Who created it, as AddToAudit.
-    insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
-    select $2, $46, $54::text, 'JOB', ($1::uuid)::text, nullif($50::text, ''), '{"version":1}'::json
-    from checked
-)
+const createExpectation = `-- name: CreateExpectation :exec
+insert into expected_successes (job_id, namespace, expected_by)
+select j.id, j.namespace, j.created_at + make_interval(secs => j.expect_success_within_seconds)
+from jobs j
+where j.id = $1
+`
+
+// Says when a new job is to have succeeded, as ExpectSuccesses.
+func (q *Queries) CreateExpectation(ctx context.Context, id uuid.UUID) error {
+	_, err := q.db.Exec(ctx, createExpectation, id)
+	return err
+}
+
+const createFirst = `-- name: CreateFirst :exec
+insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
+select j.id, $1::timestamptz, greatest($1::timestamptz, j.created_at), true, j.qualified_group, j.first_queue,
+    j.first_queue is not null
+from jobs j
+where j.id = $2
+`
+
+type CreateFirstParams struct {
+	ScheduledFor time.Time `json:"scheduled_for"`
+	ID           uuid.UUID `json:"id"`
+}
+
+// Stores the first occurrence of a new job. One that has just passed is ready from now on.
+func (q *Queries) CreateFirst(ctx context.Context, arg CreateFirstParams) error {
+	_, err := q.db.Exec(ctx, createFirst, arg.ScheduledFor, arg.ID)
+	return err
+}
+
+const createJob = `-- name: CreateJob :exec
 insert into jobs (
     id, namespace, key, name, description, labels, payload, target, sealed_secrets, secrets_key_id, secret_names, secrets_digest,
     interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds,
@@ -128,8 +142,20 @@ select
     $35, $36, $37, $38, $39,
     $40, $41, $42, $43,
     $44, $45, 'ACTIVE', created_at, created_at, $46
-from checked
-returning jobs.id, jobs.namespace, jobs.key, jobs.name, jobs.description, jobs.labels, jobs.payload, jobs.interval_seconds, jobs.anchor_at, jobs.cron, jobs.rrule, jobs.time_zone, jobs.run_at, jobs.on_demand, jobs.starts_on, jobs.start_at, jobs.end_at, jobs.max_runs, jobs.jitter_seconds, jobs.skip_on, jobs.only_on, jobs.on_skipped, jobs.calendar_days, jobs.ran_ahead_from, jobs.ran_ahead_until, jobs.delete_after_completion, jobs.misfire_policy, jobs.catchup_window_seconds, jobs.overlap_policy, jobs.max_attempts, jobs.min_backoff_seconds, jobs.max_backoff_seconds, jobs.attempt_deadline_seconds, jobs.pause_after_failures, jobs.late_after_seconds, jobs.alert_after_failures, jobs.expect_success_within_seconds, jobs.run_history, jobs.concurrency_group, jobs.max_concurrency, jobs.metrics, jobs.public_badge, jobs.target, jobs.qualified_queue, jobs.qualified_group, jobs.first_queue, jobs.sealed_secrets, jobs.secrets_key_id, jobs.secret_names, jobs.secrets_digest, jobs.status, jobs.status_reason, jobs.paused_since, jobs.pause_until, jobs.pause_id, jobs.paused_by_service, jobs.last_run_at, jobs.run_count, jobs.last_run_for, jobs.last_run_status, jobs.failures, jobs.failing_since, jobs.created_at, jobs.version, jobs.updated_at, jobs.updated_by, jobs.secrets_version, jobs.suspended, jobs.deleted_at, clock_timestamp()::timestamptz as read_at
+from (select $47::timestamptz as created_at) given
+where (
+        $48::text is null
+        or exists (select from connections c where c.namespace = $2 and c.key = $48::text for key share)
+    )
+  and (
+        not $49::boolean
+        or created_at between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
+    )
+  and (
+        strpos($50::text, '~') = 0
+        or exists (select from idempotency_keys k where k.request_id = $50::text for key share)
+    )
+  and exists (select from namespaces n where n.name = $2 and n.moving_since is null)
 `
 
 type CreateJobParams struct {
@@ -183,27 +209,17 @@ type CreateJobParams struct {
 	Connection                 *string       `json:"connection"`
 	IsEstimate                 bool          `json:"is_estimate"`
 	RequestID                  string        `json:"request_id"`
-	ScheduledFor               *time.Time    `json:"scheduled_for"`
-	QualifiedGroup             *string       `json:"qualified_group"`
-	FirstQueue                 *string       `json:"first_queue"`
-	Operation                  string        `json:"operation"`
 }
 
-type CreateJobRow struct {
-	Job    Job       `json:"job"`
-	ReadAt time.Time `json:"read_at"`
-}
-
-// One statement stores the job, its first occurrence and its entry in the audit, so none exists
-// without the others. Nobody sees or touches any of them before it commits.
+// Stores a job. CreateFirst, CreateExpectation and AuditCreation belong to the same transaction, and
+// do nothing if this has stored none; ReadCreated returns the job.
 //
 // created_at is the instant from which the first occurrence was computed. An estimate (is_estimate)
-// that is ahead of the database's clock, or more than a tenth of a second behind it, stores nothing
-// and returns no row: then the caller asks for the time. read_at is for the next estimate. Neither
-// does an attempt whose place another has taken, or whose namespace is being moved (AddToAudit),
-// nor a job whose connection does not exist.
-func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJobRow, error) {
-	row := q.db.QueryRow(ctx, createJob,
+// that is ahead of the database's clock, or more than a tenth of a second behind it, stores nothing:
+// then the caller asks for the time. Neither does an attempt whose place another has taken, or whose
+// namespace is being moved (AddToAudit), nor a job whose connection does not exist.
+func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) error {
+	_, err := q.db.Exec(ctx, createJob,
 		arg.ID,
 		arg.Namespace,
 		arg.Key,
@@ -254,85 +270,8 @@ func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) (CreateJob
 		arg.Connection,
 		arg.IsEstimate,
 		arg.RequestID,
-		arg.ScheduledFor,
-		arg.QualifiedGroup,
-		arg.FirstQueue,
-		arg.Operation,
 	)
-	var i CreateJobRow
-	err := row.Scan(
-		&i.Job.ID,
-		&i.Job.Namespace,
-		&i.Job.Key,
-		&i.Job.Name,
-		&i.Job.Description,
-		&i.Job.Labels,
-		&i.Job.Payload,
-		&i.Job.IntervalSeconds,
-		&i.Job.AnchorAt,
-		&i.Job.Cron,
-		&i.Job.Rrule,
-		&i.Job.TimeZone,
-		&i.Job.RunAt,
-		&i.Job.OnDemand,
-		&i.Job.StartsOn,
-		&i.Job.StartAt,
-		&i.Job.EndAt,
-		&i.Job.MaxRuns,
-		&i.Job.JitterSeconds,
-		&i.Job.SkipOn,
-		&i.Job.OnlyOn,
-		&i.Job.OnSkipped,
-		&i.Job.CalendarDays,
-		&i.Job.RanAheadFrom,
-		&i.Job.RanAheadUntil,
-		&i.Job.DeleteAfterCompletion,
-		&i.Job.MisfirePolicy,
-		&i.Job.CatchupWindowSeconds,
-		&i.Job.OverlapPolicy,
-		&i.Job.MaxAttempts,
-		&i.Job.MinBackoffSeconds,
-		&i.Job.MaxBackoffSeconds,
-		&i.Job.AttemptDeadlineSeconds,
-		&i.Job.PauseAfterFailures,
-		&i.Job.LateAfterSeconds,
-		&i.Job.AlertAfterFailures,
-		&i.Job.ExpectSuccessWithinSeconds,
-		&i.Job.RunHistory,
-		&i.Job.ConcurrencyGroup,
-		&i.Job.MaxConcurrency,
-		&i.Job.Metrics,
-		&i.Job.PublicBadge,
-		&i.Job.Target,
-		&i.Job.QualifiedQueue,
-		&i.Job.QualifiedGroup,
-		&i.Job.FirstQueue,
-		&i.Job.SealedSecrets,
-		&i.Job.SecretsKeyID,
-		&i.Job.SecretNames,
-		&i.Job.SecretsDigest,
-		&i.Job.Status,
-		&i.Job.StatusReason,
-		&i.Job.PausedSince,
-		&i.Job.PauseUntil,
-		&i.Job.PauseID,
-		&i.Job.PausedByService,
-		&i.Job.LastRunAt,
-		&i.Job.RunCount,
-		&i.Job.LastRunFor,
-		&i.Job.LastRunStatus,
-		&i.Job.Failures,
-		&i.Job.FailingSince,
-		&i.Job.CreatedAt,
-		&i.Job.Version,
-		&i.Job.UpdatedAt,
-		&i.Job.UpdatedBy,
-		&i.Job.SecretsVersion,
-		&i.Job.Suspended,
-		&i.Job.DeletedAt,
-		&i.ReadAt,
-	)
-	return i, err
+	return err
 }
 
 const databaseTime = `-- name: DatabaseTime :one
@@ -492,6 +431,34 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 		&i.OverdueSince,
 	)
 	return i, err
+}
+
+const keepVersion = `-- name: KeepVersion :exec
+insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
+select o.id, o.version, o.updated_at, o.updated_by, $1, $2, $3, job_image(o)
+from jobs o
+where o.id = $4 and o.version < $5
+`
+
+type KeepVersionParams struct {
+	UpdatedAt    time.Time `json:"updated_at"`
+	Status       JobStatus `json:"status"`
+	StatusReason *string   `json:"status_reason"`
+	ID           uuid.UUID `json:"id"`
+	Version      int32     `json:"version"`
+}
+
+// Keeps a job as it is before UpdateJob, in the same transaction, if that makes another version of
+// it.
+func (q *Queries) KeepVersion(ctx context.Context, arg KeepVersionParams) error {
+	_, err := q.db.Exec(ctx, keepVersion,
+		arg.UpdatedAt,
+		arg.Status,
+		arg.StatusReason,
+		arg.ID,
+		arg.Version,
+	)
+	return err
 }
 
 const listBulkJobs = `-- name: ListBulkJobs :many
@@ -857,6 +824,96 @@ func (q *Queries) PurgeDeletedJobs(ctx context.Context, days int32) (int64, erro
 	return result.RowsAffected(), nil
 }
 
+const readCreated = `-- name: ReadCreated :one
+select jobs.id, jobs.namespace, jobs.key, jobs.name, jobs.description, jobs.labels, jobs.payload, jobs.interval_seconds, jobs.anchor_at, jobs.cron, jobs.rrule, jobs.time_zone, jobs.run_at, jobs.on_demand, jobs.starts_on, jobs.start_at, jobs.end_at, jobs.max_runs, jobs.jitter_seconds, jobs.skip_on, jobs.only_on, jobs.on_skipped, jobs.calendar_days, jobs.ran_ahead_from, jobs.ran_ahead_until, jobs.delete_after_completion, jobs.misfire_policy, jobs.catchup_window_seconds, jobs.overlap_policy, jobs.max_attempts, jobs.min_backoff_seconds, jobs.max_backoff_seconds, jobs.attempt_deadline_seconds, jobs.pause_after_failures, jobs.late_after_seconds, jobs.alert_after_failures, jobs.expect_success_within_seconds, jobs.run_history, jobs.concurrency_group, jobs.max_concurrency, jobs.metrics, jobs.public_badge, jobs.target, jobs.qualified_queue, jobs.qualified_group, jobs.first_queue, jobs.sealed_secrets, jobs.secrets_key_id, jobs.secret_names, jobs.secrets_digest, jobs.status, jobs.status_reason, jobs.paused_since, jobs.pause_until, jobs.pause_id, jobs.paused_by_service, jobs.last_run_at, jobs.run_count, jobs.last_run_for, jobs.last_run_status, jobs.failures, jobs.failing_since, jobs.created_at, jobs.version, jobs.updated_at, jobs.updated_by, jobs.secrets_version, jobs.suspended, jobs.deleted_at, clock_timestamp()::timestamptz as read_at
+from jobs
+where jobs.id = $1
+`
+
+type ReadCreatedRow struct {
+	Job    Job       `json:"job"`
+	ReadAt time.Time `json:"read_at"`
+}
+
+// A job that was created in this transaction. read_at is for the next estimate of the time.
+func (q *Queries) ReadCreated(ctx context.Context, id uuid.UUID) (ReadCreatedRow, error) {
+	row := q.db.QueryRow(ctx, readCreated, id)
+	var i ReadCreatedRow
+	err := row.Scan(
+		&i.Job.ID,
+		&i.Job.Namespace,
+		&i.Job.Key,
+		&i.Job.Name,
+		&i.Job.Description,
+		&i.Job.Labels,
+		&i.Job.Payload,
+		&i.Job.IntervalSeconds,
+		&i.Job.AnchorAt,
+		&i.Job.Cron,
+		&i.Job.Rrule,
+		&i.Job.TimeZone,
+		&i.Job.RunAt,
+		&i.Job.OnDemand,
+		&i.Job.StartsOn,
+		&i.Job.StartAt,
+		&i.Job.EndAt,
+		&i.Job.MaxRuns,
+		&i.Job.JitterSeconds,
+		&i.Job.SkipOn,
+		&i.Job.OnlyOn,
+		&i.Job.OnSkipped,
+		&i.Job.CalendarDays,
+		&i.Job.RanAheadFrom,
+		&i.Job.RanAheadUntil,
+		&i.Job.DeleteAfterCompletion,
+		&i.Job.MisfirePolicy,
+		&i.Job.CatchupWindowSeconds,
+		&i.Job.OverlapPolicy,
+		&i.Job.MaxAttempts,
+		&i.Job.MinBackoffSeconds,
+		&i.Job.MaxBackoffSeconds,
+		&i.Job.AttemptDeadlineSeconds,
+		&i.Job.PauseAfterFailures,
+		&i.Job.LateAfterSeconds,
+		&i.Job.AlertAfterFailures,
+		&i.Job.ExpectSuccessWithinSeconds,
+		&i.Job.RunHistory,
+		&i.Job.ConcurrencyGroup,
+		&i.Job.MaxConcurrency,
+		&i.Job.Metrics,
+		&i.Job.PublicBadge,
+		&i.Job.Target,
+		&i.Job.QualifiedQueue,
+		&i.Job.QualifiedGroup,
+		&i.Job.FirstQueue,
+		&i.Job.SealedSecrets,
+		&i.Job.SecretsKeyID,
+		&i.Job.SecretNames,
+		&i.Job.SecretsDigest,
+		&i.Job.Status,
+		&i.Job.StatusReason,
+		&i.Job.PausedSince,
+		&i.Job.PauseUntil,
+		&i.Job.PauseID,
+		&i.Job.PausedByService,
+		&i.Job.LastRunAt,
+		&i.Job.RunCount,
+		&i.Job.LastRunFor,
+		&i.Job.LastRunStatus,
+		&i.Job.Failures,
+		&i.Job.FailingSince,
+		&i.Job.CreatedAt,
+		&i.Job.Version,
+		&i.Job.UpdatedAt,
+		&i.Job.UpdatedBy,
+		&i.Job.SecretsVersion,
+		&i.Job.Suspended,
+		&i.Job.DeletedAt,
+		&i.ReadAt,
+	)
+	return i, err
+}
+
 const reseal = `-- name: Reseal :execrows
 update jobs
 set sealed_secrets = $1, secrets_key_id = $2::text, secrets_digest = $3::bytea
@@ -888,13 +945,6 @@ func (q *Queries) Reseal(ctx context.Context, arg ResealParams) (int64, error) {
 }
 
 const updateJob = `-- name: UpdateJob :exec
-with superseded as (
-    -- The job as it was: the statement sees the row before its update.
-    insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
-    select o.id, o.version, o.updated_at, o.updated_by, $59, $46, $47, job_image(o)
-    from jobs o
-    where o.id = $62 and o.version < $58
-)
 update jobs j
 set name = $1, description = $2, labels = $3, payload = $4,
     target = $5, sealed_secrets = $6, secrets_key_id = $7, secret_names = $8,
@@ -980,8 +1030,7 @@ type UpdateJobParams struct {
 	ID                         uuid.UUID     `json:"id"`
 }
 
-// Stores a job as it is after a change. The caller holds LockJob. If that is another version, the
-// one before it is kept.
+// Stores a job as it is after a change. The caller holds LockJob, and has called KeepVersion.
 func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) error {
 	_, err := q.db.Exec(ctx, updateJob,
 		arg.Name,

@@ -62,48 +62,42 @@ func (q *Queries) RenewLease(ctx context.Context, arg RenewLeaseParams) (int64, 
 	return result.RowsAffected(), nil
 }
 
-const renewLeaseAndInstance = `-- name: RenewLeaseAndInstance :execrows
+const renewLeaseAndInstance = `-- name: RenewLeaseAndInstance :one
 with alive as (
-    insert into instances (id, name, version, roles, expires_at, executing, asked_queues, asking)
-    values ($3, $4, $5, $6, now() + $7::interval, $8, $9, $10)
-    on conflict (id) do update
-    set expires_at = excluded.expires_at, executing = excluded.executing, asked_queues = excluded.asked_queues, asking = excluded.asking
+    update instances i
+    set expires_at = now() + $3::interval, executing = $4, asked_queues = $5, asking = $6
+    where i.id = $7
+    returning i.id
 )
 update leases l
 set expires_at = now() + $1::interval
 where l.id = $2 and l.expires_at > now()
+returning exists (select from alive) as has_row
 `
 
 type RenewLeaseAndInstanceParams struct {
 	Duration         time.Duration `json:"duration"`
 	ID               uuid.UUID     `json:"id"`
-	InstanceID       uuid.UUID     `json:"instance_id"`
-	Name             string        `json:"name"`
-	Version          string        `json:"version"`
-	Roles            []string      `json:"roles"`
 	InstanceDuration time.Duration `json:"instance_duration"`
 	Executing        int32         `json:"executing"`
 	AskedQueues      []string      `json:"asked_queues"`
 	Asking           []int32       `json:"asking"`
+	InstanceID       uuid.UUID     `json:"instance_id"`
 }
 
-// RenewLease and RenewInstance as one statement, because an idle instance should send few. The
-// instance is alive even if the lease is lost.
-func (q *Queries) RenewLeaseAndInstance(ctx context.Context, arg RenewLeaseAndInstanceParams) (int64, error) {
-	result, err := q.db.Exec(ctx, renewLeaseAndInstance,
+// RenewLease and RenewInstance as one statement, because an idle instance should send few. It
+// returns whether the instance has its row, or no row if the lease is lost.
+func (q *Queries) RenewLeaseAndInstance(ctx context.Context, arg RenewLeaseAndInstanceParams) (bool, error) {
+	row := q.db.QueryRow(ctx, renewLeaseAndInstance,
 		arg.Duration,
 		arg.ID,
-		arg.InstanceID,
-		arg.Name,
-		arg.Version,
-		arg.Roles,
 		arg.InstanceDuration,
 		arg.Executing,
 		arg.AskedQueues,
 		arg.Asking,
+		arg.InstanceID,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	var has_row bool
+	err := row.Scan(&has_row)
+	return has_row, err
 }

@@ -50,39 +50,18 @@ with asked as (
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
     returning d.job_id, d.scheduled_for, d.ready_at, d.carries_schedule, d.attempt, d.token, d.lease_id, d.started_at, d.last_run_at, d.last_run_for, d.run_count, d.last_run_status, d.failures, d.awaits_worker, d.trigger, d.revision, d.revised_at, d.concurrency_group, d.queue, d.retry_of, d.cancel_reason, d.cancel_requested_at, d.failed_attempts, d.held_until, d.payload, d.caused_by, d.event_depth, d.buffered_for, d.buffered_trigger, d.buffered_retry_of, d.buffered_payload, d.buffered_caused_by, d.buffered_event_depth, d.ctid
-), granted as (
-    -- The leases under which something was claimed, with the runs that each holds.
-    insert into leases (id, holder, expires_at, queue, duration, job_ids, scheduled_fors, job_versions)
-    select c.lease_id, min(a.holder), now() + min(a.duration), min(c.queue), min(a.duration), array_agg(c.job_id), array_agg(c.scheduled_for),
-        case when max(j.version) > 1 then array_agg(j.version) end
-    from claimed c
-    join jobs j on j.id = c.job_id
-    join (
-        select distinct on (e.id) e.id, e.holder, e.duration
-        from (
-            select
-                unnest($4::uuid[]) as id,
-                unnest($6::text[]) as holder,
-                unnest($7::interval[]) as duration
-        ) e
-    ) a on a.id = c.lease_id
-    group by c.lease_id
-    returning id, holder, created_at
 )
-select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.ran_ahead_from, j.ran_ahead_until, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, g.created_at as leased_at, g.holder
+select claimed.job_id, claimed.scheduled_for, claimed.ready_at, claimed.carries_schedule, claimed.attempt, claimed.token, claimed.lease_id, claimed.started_at, claimed.last_run_at, claimed.last_run_for, claimed.run_count, claimed.last_run_status, claimed.failures, claimed.awaits_worker, claimed.trigger, claimed.revision, claimed.revised_at, claimed.concurrency_group, claimed.queue, claimed.retry_of, claimed.cancel_reason, claimed.cancel_requested_at, claimed.failed_attempts, claimed.held_until, claimed.payload, claimed.caused_by, claimed.event_depth, claimed.buffered_for, claimed.buffered_trigger, claimed.buffered_retry_of, claimed.buffered_payload, claimed.buffered_caused_by, claimed.buffered_event_depth, claimed.ctid, j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.ran_ahead_from, j.ran_ahead_until, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at, clock_timestamp()::timestamptz as read_at, now()::timestamptz as leased_at
 from claimed
-join granted g on g.id = claimed.lease_id
 join jobs j on j.id = claimed.job_id
 `
 
 type ClaimQueuedParams struct {
-	Queues    []string        `json:"queues"`
-	Counts    []int32         `json:"counts"`
-	Befores   []int32         `json:"befores"`
-	LeaseIds  []uuid.UUID     `json:"lease_ids"`
-	Token     int64           `json:"token"`
-	Holders   []string        `json:"holders"`
-	Durations []time.Duration `json:"durations"`
+	Queues   []string    `json:"queues"`
+	Counts   []int32     `json:"counts"`
+	Befores  []int32     `json:"befores"`
+	LeaseIds []uuid.UUID `json:"lease_ids"`
+	Token    int64       `json:"token"`
 }
 
 type ClaimQueuedRow struct {
@@ -90,16 +69,14 @@ type ClaimQueuedRow struct {
 	Job      Job       `json:"job"`
 	ReadAt   time.Time `json:"read_at"`
 	LeasedAt time.Time `json:"leased_at"`
-	Holder   string    `json:"holder"`
 }
 
 // Like Claim, for the workers that wait at some queues. @lease_ids has one entry for each run that
-// one of them would take, in their order; @durations and @holders belong to the entries. Of each
-// queue, @counts entries belong to it, after the first @befores. Its first row that is ready goes
-// to the first of them, and so on.
+// one of them would take, in their order. Of each queue, @counts entries belong to it, after the
+// first @befores. Its first row that is ready goes to the first of them, and so on.
 //
-// Safe under concurrency like Claim. The leases are created in the same statement, so no run is
-// ever held under a lease that does not exist.
+// Safe under concurrency like Claim. GrantLeases creates the leases in the same transaction, so no
+// run is ever held under a lease that does not exist.
 func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]ClaimQueuedRow, error) {
 	rows, err := q.db.Query(ctx, claimQueued,
 		arg.Queues,
@@ -107,8 +84,6 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 		arg.Befores,
 		arg.LeaseIds,
 		arg.Token,
-		arg.Holders,
-		arg.Durations,
 	)
 	if err != nil {
 		return nil, err
@@ -223,7 +198,6 @@ func (q *Queries) ClaimQueued(ctx context.Context, arg ClaimQueuedParams) ([]Cla
 			&i.Job.DeletedAt,
 			&i.ReadAt,
 			&i.LeasedAt,
-			&i.Holder,
 		); err != nil {
 			return nil, err
 		}
@@ -258,6 +232,48 @@ type ForgetLeasesParams struct {
 // deadlock, PostgreSQL ends one.
 func (q *Queries) ForgetLeases(ctx context.Context, arg ForgetLeasesParams) error {
 	_, err := q.db.Exec(ctx, forgetLeases, arg.Ids, arg.EmptyIds)
+	return err
+}
+
+const grantLeases = `-- name: GrantLeases :exec
+insert into leases (id, holder, expires_at, queue, duration, job_ids, scheduled_fors, job_versions)
+select r.lease_id, min(r.holder), now() + min(r.duration), min(r.queue), min(r.duration), array_agg(r.job_id), array_agg(r.scheduled_for),
+    case when max(r.job_version) > 1 then array_agg(r.job_version) end
+from (
+    select
+        unnest((select $1::uuid[])) as lease_id,
+        unnest((select $2::text[])) as holder,
+        unnest((select $3::interval[])) as duration,
+        unnest((select $4::text[])) as queue,
+        unnest((select $5::uuid[])) as job_id,
+        unnest((select $6::timestamptz[])) as scheduled_for,
+        unnest((select $7::integer[])) as job_version
+) r
+group by r.lease_id
+`
+
+type GrantLeasesParams struct {
+	LeaseIds      []uuid.UUID     `json:"lease_ids"`
+	Holders       []string        `json:"holders"`
+	Durations     []time.Duration `json:"durations"`
+	Queues        []string        `json:"queues"`
+	JobIds        []uuid.UUID     `json:"job_ids"`
+	ScheduledFors []time.Time     `json:"scheduled_fors"`
+	JobVersions   []int32         `json:"job_versions"`
+}
+
+// Creates the leases under which ClaimQueued has claimed runs, with the runs that each holds: one
+// entry for each run.
+func (q *Queries) GrantLeases(ctx context.Context, arg GrantLeasesParams) error {
+	_, err := q.db.Exec(ctx, grantLeases,
+		arg.LeaseIds,
+		arg.Holders,
+		arg.Durations,
+		arg.Queues,
+		arg.JobIds,
+		arg.ScheduledFors,
+		arg.JobVersions,
+	)
 	return err
 }
 
@@ -906,7 +922,7 @@ func (q *Queries) Release(ctx context.Context, arg ReleaseParams) (int64, error)
 
 const renewWorkerLease = `-- name: RenewWorkerLease :one
 update leases
-set expires_at = now() + duration
+set expires_at = later(now(), duration)
 where id = $1 and starts_with(queue, $2::text || '/') and expires_at > now()
   and ($3::text[] is null or queue = any($3))
 returning expires_at

@@ -12,6 +12,71 @@ import (
 	"github.com/google/uuid"
 )
 
+const addRunHours = `-- name: AddRunHours :exec
+with minutes as (
+    select m.minute ->> 'namespace' as namespace, m.minute ->> 'label' as label, (m.minute ->> 'starts_at')::timestamptz as starts_at,
+        (m.minute ->> 'trigger')::run_trigger as trigger, m.minute ->> 'target_type' as target_type,
+        (m.minute ->> 'succeeded')::bigint as succeeded, (m.minute ->> 'failed')::bigint as failed,
+        (m.minute ->> 'canceled')::bigint as canceled, (m.minute ->> 'skipped')::bigint as skipped,
+        (m.minute ->> 'labels_left_out')::bigint as labels_left_out, (m.minute ->> 'max_lateness')::bigint as max_lateness,
+        (m.minute ->> 'lateness')::bigint[] as lateness, (m.minute ->> 'duration')::bigint[] as duration
+    from (select jsonb_array_elements($1::jsonb) as minute) m
+), numbered as (
+    -- Each row with the number of its hour: to group by numbers is cheaper.
+    select r.namespace, r.label, date_trunc('hour', r.starts_at, 'UTC') as starts_at, r.trigger, r.target_type, r.succeeded, r.failed,
+        r.canceled, r.skipped, r.labels_left_out, r.max_lateness, r.lateness, r.duration,
+        dense_rank() over (
+            order by r.namespace, r.label, date_trunc('hour', r.starts_at, 'UTC'), r.trigger, r.target_type
+        ) as hour
+    from minutes r
+), hours as (
+    select n.hour, n.namespace, n.label, n.starts_at, n.trigger, n.target_type,
+        sum(n.succeeded)::bigint as succeeded, sum(n.failed)::bigint as failed, sum(n.canceled)::bigint as canceled,
+        sum(n.skipped)::bigint as skipped, sum(n.labels_left_out)::bigint as labels_left_out, max(n.max_lateness) as max_lateness
+    from numbered n
+    group by 1, 2, 3, 4, 5, 6
+), latenesses as (
+    -- Each bucket once. No minute has as many runs as an integer cannot count.
+    select b.hour, array_agg((b.bucket << 40) + b.n order by b.bucket) as counts
+    from (
+        select n.hour, e >> 40 as bucket, sum((e & 1099511627775)::integer) as n
+        from numbered n, unnest(n.lateness) e
+        group by 1, 2
+    ) b
+    group by 1
+), durations as (
+    select b.hour, array_agg((b.bucket << 40) + b.n order by b.bucket) as counts
+    from (
+        select n.hour, e >> 40 as bucket, sum((e & 1099511627775)::integer) as n
+        from numbered n, unnest(n.duration) e
+        group by 1, 2
+    ) b
+    group by 1
+)
+insert into run_stats (
+    namespace, label, starts_at, is_hour, trigger, target_type, succeeded, failed, canceled, skipped, labels_left_out,
+    max_lateness, lateness, duration
+)
+select h.namespace, h.label, h.starts_at, true, h.trigger, h.target_type, h.succeeded, h.failed, h.canceled, h.skipped,
+    h.labels_left_out, h.max_lateness, coalesce(l.counts, '{}'), coalesce(d.counts, '{}')
+from hours h
+left join latenesses l using (hour)
+left join durations d using (hour)
+order by h.namespace, h.label, h.starts_at, h.trigger, h.target_type
+on conflict (namespace, label, starts_at, is_hour, trigger, target_type) do update
+set succeeded = run_stats.succeeded + excluded.succeeded, failed = run_stats.failed + excluded.failed,
+    canceled = run_stats.canceled + excluded.canceled, skipped = run_stats.skipped + excluded.skipped,
+    labels_left_out = run_stats.labels_left_out + excluded.labels_left_out,
+    max_lateness = greatest(run_stats.max_lateness, excluded.max_lateness),
+    lateness = run_stats.lateness || excluded.lateness, duration = run_stats.duration || excluded.duration
+`
+
+// Adds the minutes that TakeRunMinutes has returned to their hours, as AddRunStats does.
+func (q *Queries) AddRunHours(ctx context.Context, minutes []byte) error {
+	_, err := q.db.Exec(ctx, addRunHours, minutes)
+	return err
+}
+
 const addRunStats = `-- name: AddRunStats :exec
 
 with counted as (
@@ -114,88 +179,6 @@ func (q *Queries) AreLabelsLeftOut(ctx context.Context, arg AreLabelsLeftOutPara
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err
-}
-
-const coarsenRunStats = `-- name: CoarsenRunStats :one
-with old as (
-    -- Some rows of minutes, locked.
-    select s.ctid
-    from run_stats s
-    where not s.is_hour and s.starts_at < date_trunc('hour', now() - $1::interval, 'UTC')
-    order by s.starts_at
-    limit $2
-    for update of s skip locked
-), removed as (
-    delete from run_stats s
-    where s.ctid = any(array(select o.ctid from old o))
-    returning s.namespace, s.label, s.starts_at, s.trigger, s.target_type, s.succeeded, s.failed, s.canceled, s.skipped, s.labels_left_out,
-        s.max_lateness, s.lateness, s.duration
-), numbered as (
-    -- Each row with the number of its hour: to group by numbers is cheaper.
-    select r.namespace, r.label, date_trunc('hour', r.starts_at, 'UTC') as starts_at, r.trigger, r.target_type, r.succeeded, r.failed,
-        r.canceled, r.skipped, r.labels_left_out, r.max_lateness, r.lateness, r.duration,
-        dense_rank() over (
-            order by r.namespace, r.label, date_trunc('hour', r.starts_at, 'UTC'), r.trigger, r.target_type
-        ) as hour
-    from removed r
-), hours as (
-    select n.hour, n.namespace, n.label, n.starts_at, n.trigger, n.target_type,
-        sum(n.succeeded)::bigint as succeeded, sum(n.failed)::bigint as failed, sum(n.canceled)::bigint as canceled,
-        sum(n.skipped)::bigint as skipped, sum(n.labels_left_out)::bigint as labels_left_out, max(n.max_lateness) as max_lateness
-    from numbered n
-    group by 1, 2, 3, 4, 5, 6
-), latenesses as (
-    -- Each bucket once. No minute has as many runs as an integer cannot count.
-    select b.hour, array_agg((b.bucket << 40) + b.n order by b.bucket) as counts
-    from (
-        select n.hour, e >> 40 as bucket, sum((e & 1099511627775)::integer) as n
-        from numbered n, unnest(n.lateness) e
-        group by 1, 2
-    ) b
-    group by 1
-), durations as (
-    select b.hour, array_agg((b.bucket << 40) + b.n order by b.bucket) as counts
-    from (
-        select n.hour, e >> 40 as bucket, sum((e & 1099511627775)::integer) as n
-        from numbered n, unnest(n.duration) e
-        group by 1, 2
-    ) b
-    group by 1
-), added as (
-    insert into run_stats (
-        namespace, label, starts_at, is_hour, trigger, target_type, succeeded, failed, canceled, skipped, labels_left_out,
-        max_lateness, lateness, duration
-    )
-    select h.namespace, h.label, h.starts_at, true, h.trigger, h.target_type, h.succeeded, h.failed, h.canceled, h.skipped,
-        h.labels_left_out, h.max_lateness, coalesce(l.counts, '{}'), coalesce(d.counts, '{}')
-    from hours h
-    left join latenesses l using (hour)
-    left join durations d using (hour)
-    order by h.namespace, h.label, h.starts_at, h.trigger, h.target_type
-    on conflict (namespace, label, starts_at, is_hour, trigger, target_type) do update
-    set succeeded = run_stats.succeeded + excluded.succeeded, failed = run_stats.failed + excluded.failed,
-        canceled = run_stats.canceled + excluded.canceled, skipped = run_stats.skipped + excluded.skipped,
-        labels_left_out = run_stats.labels_left_out + excluded.labels_left_out,
-        max_lateness = greatest(run_stats.max_lateness, excluded.max_lateness),
-        lateness = run_stats.lateness || excluded.lateness, duration = run_stats.duration || excluded.duration
-)
-select count(*)
-from removed
-`
-
-type CoarsenRunStatsParams struct {
-	Kept    time.Duration `json:"kept"`
-	MaxRows int32         `json:"max_rows"`
-}
-
-// Makes hours of some minutes of hours that are over for longer than @kept. Returns how many rows
-// of minutes that were. Safe from many sessions at once: each takes rows that no other has taken,
-// and adds them to the hours as AddRunStats does.
-func (q *Queries) CoarsenRunStats(ctx context.Context, arg CoarsenRunStatsParams) (int64, error) {
-	row := q.db.QueryRow(ctx, coarsenRunStats, arg.Kept, arg.MaxRows)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
 }
 
 const listEndedRuns = `-- name: ListEndedRuns :many
@@ -352,4 +335,48 @@ func (q *Queries) PurgeRunStats(ctx context.Context, arg PurgeRunStatsParams) (i
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const takeRunMinutes = `-- name: TakeRunMinutes :one
+with old as (
+    -- Some rows of minutes, locked.
+    select s.ctid
+    from run_stats s
+    where not s.is_hour and s.starts_at < date_trunc('hour', now() - $1::interval, 'UTC')
+    order by s.starts_at
+    limit $2
+    for update of s skip locked
+), removed as (
+    delete from run_stats s
+    where s.ctid = any(array(select o.ctid from old o))
+    returning s.namespace, s.label, s.starts_at, s.trigger, s.target_type, s.succeeded, s.failed, s.canceled, s.skipped, s.labels_left_out,
+        s.max_lateness, s.lateness, s.duration
+)
+select count(*) as n, coalesce(json_agg(r), '[]')::json as minutes
+from (
+    -- The arrays as texts in the form of PostgreSQL, which it turns into arrays again.
+    select r.namespace, r.label, r.starts_at, r.trigger, r.target_type, r.succeeded, r.failed, r.canceled, r.skipped, r.labels_left_out,
+        r.max_lateness, r.lateness::text as lateness, r.duration::text as duration
+    from removed r
+) r
+`
+
+type TakeRunMinutesParams struct {
+	Kept    time.Duration `json:"kept"`
+	MaxRows int32         `json:"max_rows"`
+}
+
+type TakeRunMinutesRow struct {
+	N       int64  `json:"n"`
+	Minutes []byte `json:"minutes"`
+}
+
+// Deletes some minutes of hours that are over for longer than @kept, and returns them for
+// AddRunHours, which belongs to the same transaction. Safe from many sessions at once: each takes
+// rows that no other has taken.
+func (q *Queries) TakeRunMinutes(ctx context.Context, arg TakeRunMinutesParams) (TakeRunMinutesRow, error) {
+	row := q.db.QueryRow(ctx, takeRunMinutes, arg.Kept, arg.MaxRows)
+	var i TakeRunMinutesRow
+	err := row.Scan(&i.N, &i.Minutes)
+	return i, err
 }

@@ -27,8 +27,9 @@ func (c *cell) duties() []maintenance.Duty {
 		maintenance.NamespaceRetention(c.pools.engine, c.config.RunRetentionDays),
 		maintenance.Purge(q),
 		maintenance.Instances(q),
-		maintenance.CoarsenStats(q, c.config.RunRetentionDays),
+		maintenance.CoarsenStats(c.pools.engine, c.config.RunRetentionDays),
 		maintenance.Idempotency(q),
+		maintenance.ConnectionStates(q),
 		maintenance.AbandonedMoves(func(ctx context.Context) (int64, error) {
 			return cells.EndAbandonedMoves(ctx, c.pools.engine, c.name, namespaces.FreeMoved)
 		}),

@@ -58,15 +58,17 @@ func (b bench) job(queue string, ago time.Duration) uuid.UUID {
 	due := now.Add(-ago)
 	created := due.Add(-time.Hour)
 	id := uuid.Must(uuid.NewV7())
-	_, err = db.New(b.pool).CreateJob(b.t.Context(), db.CreateJobParams{
+	q := db.New(b.pool)
+	err = q.CreateJob(b.t.Context(), db.CreateJobParams{
 		OnSkipped: db.OnSkippedDROP, AlertAfterFailures: 1,
 		ID: id, Namespace: access.DefaultNamespace, UpdatedBy: "test", Name: "due", Payload: []byte(`null`),
-		Target: []byte(`{"type":"worker","queue":"` + queue + `"}`), FirstQueue: new(qualified(queue)),
-		SecretNames: []string{}, IntervalSeconds: new(int64(3600)), AnchorAt: &created, CreatedAt: created, ScheduledFor: &due,
+		Target: []byte(`{"type":"worker","queue":"` + queue + `"}`),
+		SecretNames: []string{}, IntervalSeconds: new(int64(3600)), AnchorAt: &created, CreatedAt: created,
 		MisfirePolicy: db.MisfirePolicyFIREONCE, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 		MaxAttempts: 1, AttemptDeadlineSeconds: 60,
 	})
 	require.NoError(b.t, err)
+	require.NoError(b.t, q.CreateFirst(b.t.Context(), db.CreateFirstParams{ID: id, ScheduledFor: due}))
 	return id
 }
 

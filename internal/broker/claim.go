@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"punctual/gen/db"
+	"punctual/internal/database"
 	"punctual/internal/runs"
 )
 
@@ -34,8 +35,6 @@ func slots(turns []turn) (params db.ClaimQueuedParams, takers map[uuid.UUID]*wai
 			for i, w := range t.waiting {
 				if number < w.ask.MaxRuns && len(params.LeaseIds) < maxSlots {
 					params.LeaseIds = append(params.LeaseIds, ids[i])
-					params.Holders = append(params.Holders, w.ask.Holder)
-					params.Durations = append(params.Durations, w.ask.Duration)
 					isTaken = true
 				}
 			}
@@ -61,7 +60,7 @@ func (b *Broker) grant(ctx context.Context, turns []turn) (claimed int, err erro
 		return 0, err
 	}
 	begun := time.Now()
-	rows, err := b.queries.ClaimQueued(ctx, params)
+	rows, err := b.claim(ctx, params, takers)
 	if b.Meter != nil {
 		b.Meter.Claimed(runs.ClaimWorkers, len(rows), time.Since(begun), err)
 	}
@@ -79,6 +78,29 @@ func (b *Broker) grant(ctx context.Context, turns []turn) (claimed int, err erro
 	}
 	b.forgetLeases(ctx, empty...)
 	return len(rows), nil
+}
+
+// claim claims due runs, and creates the leases under which they are held.
+func (b *Broker) claim(ctx context.Context, params db.ClaimQueuedParams, takers map[uuid.UUID]*waiter) (rows []db.ClaimQueuedRow, err error) {
+	err = database.Transact(ctx, b.Pool, func(tx *database.Tx) (err error) {
+		if rows, err = db.New(tx).ClaimQueued(ctx, params); err != nil || len(rows) == 0 {
+			return err
+		}
+		var granted db.GrantLeasesParams
+		for i := range rows {
+			row := &rows[i].Claimed
+			ask := &takers[row.LeaseID].ask
+			granted.LeaseIds = append(granted.LeaseIds, row.LeaseID)
+			granted.Holders = append(granted.Holders, ask.Holder)
+			granted.Durations = append(granted.Durations, ask.Duration)
+			granted.Queues = append(granted.Queues, *row.Queue)
+			granted.JobIds = append(granted.JobIds, row.JobID)
+			granted.ScheduledFors = append(granted.ScheduledFors, row.ScheduledFor)
+			granted.JobVersions = append(granted.JobVersions, rows[i].Job.Version)
+		}
+		return db.New(tx.Later()).GrantLeases(ctx, granted)
+	})
+	return rows, err
 }
 
 // noteFilled notes the queues of which a claim has taken all that it has asked for.
@@ -106,10 +128,6 @@ func (b *Broker) prepare(ctx context.Context, rows []db.ClaimQueuedRow, takers m
 		leases[id] = &Lease{ID: id, ExpiresAt: row.LeasedAt.Add(takers[id].ask.Duration)}
 	}
 	now := b.clock.Now()
-	holders := make(map[uuid.UUID]string, len(rows)) // by lease
-	for i := range rows {
-		holders[rows[i].Claimed.LeaseID] = rows[i].Holder
-	}
 	claims, kept := b.runs.Hold(now, claims)
 	if len(kept) > 0 {
 		b.runs.PutBack(ctx, now, kept)
@@ -117,7 +135,7 @@ func (b *Broker) prepare(ctx context.Context, rows []db.ClaimQueuedRow, takers m
 	var attempts []*runs.Attempt
 	var over []*runs.Ended
 	for i, claimed := range b.runs.Open(ctx, now, claims) {
-		claimed.Holder = holders[claims[i].Claimed.LeaseID]
+		claimed.Holder = takers[claims[i].Claimed.LeaseID].ask.Holder
 		attempt, ended := claimed.Prepare(now)
 		if attempt == nil {
 			over = append(over, ended)

@@ -48,13 +48,15 @@ func createJob(t *testing.T, q *db.Queries) {
 	t.Helper()
 	now, err := q.DatabaseTime(t.Context())
 	require.NoError(t, err)
-	_, err = q.CreateJob(t.Context(), db.CreateJobParams{
-		OnSkipped: db.OnSkippedDROP, AlertAfterFailures: 1, ID: uuid.Must(uuid.NewV7()), Namespace: "team", Name: "a",
+	id := uuid.Must(uuid.NewV7())
+	err = q.CreateJob(t.Context(), db.CreateJobParams{
+		OnSkipped: db.OnSkippedDROP, AlertAfterFailures: 1, ID: id, Namespace: "team", Name: "a",
 		Payload: []byte(`1`), Target: []byte(`{"type":"log"}`), SecretNames: []string{},
-		RunAt: &now, CreatedAt: now, ScheduledFor: &now, MaxAttempts: 3, AttemptDeadlineSeconds: 60,
+		RunAt: &now, CreatedAt: now, MaxAttempts: 3, AttemptDeadlineSeconds: 60,
 		MisfirePolicy: db.MisfirePolicySKIP, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 	})
 	require.NoError(t, err)
+	require.NoError(t, q.CreateFirst(t.Context(), db.CreateFirstParams{ID: id, ScheduledFor: now}))
 }
 
 // staying are the tables whose rows belong to no namespace, or to the first cell.

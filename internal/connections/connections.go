@@ -114,7 +114,10 @@ func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (V
 		if database.IsUniqueViolation(err) {
 			return &jobs.Conflict{Code: Exists, Detail: "There is a connection with this key."}
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return q.CreateConnectionState(ctx, id)
 	})
 	if err != nil {
 		return View{}, err

@@ -182,6 +182,7 @@ func TestCacheKnowsTheLastState(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.make(`,"secretHeaders":{"X-Key":"s3cret"}`)
+	require.Equal(t, 1, b.Count(`select count(*) from connection_states`), "without one, no run of the connection is claimed")
 	known := func() *executor.Connection {
 		c, err := b.cache.Connection(t.Context(), by.Namespace, "crm")
 		require.NoError(t, err)
@@ -192,6 +193,7 @@ func TestCacheKnowsTheLastState(t *testing.T) {
 	b.cache.Forget()
 	require.Same(t, first, known(), "it has not changed")
 	require.NoError(t, b.Service.Delete(t.Context(), by, "crm"))
+	require.Zero(t, b.Count(`select count(*) from connection_states`))
 	_, err := b.cache.Connection(t.Context(), by.Namespace, "crm")
 	require.ErrorIs(t, err, executor.ErrNoConnection)
 	b.make("")

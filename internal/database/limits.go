@@ -32,6 +32,7 @@ type deadlines struct{ Limits }
 
 var (
 	_ pgx.QueryTracer       = deadlines{}
+	_ pgx.BatchTracer       = deadlines{}
 	_ pgxpool.AcquireTracer = deadlines{}
 )
 
@@ -54,6 +55,17 @@ func (d deadlines) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.Trace
 
 // TraceQueryEnd ends it.
 func (deadlines) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryEndData) { end(ctx) }
+
+// TraceBatchStart begins the time of statements that are sent together.
+func (d deadlines) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return within(ctx, d.Statement)
+}
+
+// TraceBatchQuery does nothing: the time is that of all of them.
+func (deadlines) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+// TraceBatchEnd ends it.
+func (deadlines) TraceBatchEnd(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchEndData) { end(ctx) }
 
 // TraceAcquireStart begins the time of a wait for a connection.
 func (d deadlines) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {

@@ -19,17 +19,7 @@ import (
 
 // notRoutable are the statements that Citus does not send to one node as they are, by the reason:
 // on Citus, they have to be several statements, or others. None may be added.
-var notRoutable = map[string][]string{
-	"a common table expression inserts": {
-		"ClaimQueued", "CoarsenRunStats", "Complete", "CreateJob", "LockLimited", "RenewLeaseAndInstance", "UpdateJob",
-	},
-	"add_lost_attempt is called in case or coalesce":        {"FreeAbandoned"},
-	"now is called in case or coalesce":                     {"ClaimLimited", "FreeAbandoned"},
-	"timestamptz_pl_interval is called in case or coalesce": {"ClaimLimited"},
-	"timestamptz_pl_interval is called with a column": {
-		"ClaimLimited", "MarkConnectionStillDown", "NoteSuccesses", "RenewWorkerLease", "ShortenLeases", "UpdateConnection",
-	},
-}
+var notRoutable = map[string][]string{}
 
 // generated matches the statements that sqlc has generated.
 var generated = regexp.MustCompile("(?s)= `-- name: (\\w+) :\\w+\n(.*?)`")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,6 +44,10 @@ func limitSilence(config *pgx.ConnConfig) {
 // so that a pooler in transaction mode does not pass it on to other clients. Whatever the default
 // of the database is, each statement sees what was committed before it: also what a lock waited
 // for.
-var Locking = pgx.TxOptions{
-	BeginQuery: fmt.Sprintf("begin isolation level read committed; set local idle_in_transaction_session_timeout = %d", silence.Milliseconds()),
+var Locking = pgx.TxOptions{BeginQuery: strings.Join(beginLocking, "; ")}
+
+// beginLocking are the statements that begin such a transaction.
+var beginLocking = []string{
+	"begin isolation level read committed",
+	fmt.Sprintf("set local idle_in_transaction_session_timeout = %d", silence.Milliseconds()),
 }

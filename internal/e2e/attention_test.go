@@ -76,8 +76,8 @@ func TestAttention(t *testing.T) {
 	require.NoError(t, err)
 	service.connection(t, `{"key":"down","baseUrl":"https://down.example.com"}`)
 	service.connection(t, `{"key":"up","baseUrl":"https://up.example.com"}`)
-	_, err = pool.Exec(t.Context(), `insert into connection_states (connection_id, down_since, reason)
-		select id, now(), 'status 503' from connections where key = 'down'`)
+	_, err = pool.Exec(t.Context(), `update connection_states set down_since = now(), reason = 'status 503'
+		where connection_id = (select id from connections where key = 'down')`)
 	require.NoError(t, err)
 
 	got := service.attention(t, nil)

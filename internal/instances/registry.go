@@ -5,6 +5,7 @@ package instances
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
 	"punctual/internal/logging"
@@ -125,18 +127,28 @@ func (r *Registry) Renew(ctx context.Context) error {
 	return nil
 }
 
-// RenewWithLease is Renew, and makes a lease last for a duration from now on in the same statement.
-// Zero rows: the lease is lost.
+// RenewWithLease is Renew, and makes a lease last for a duration from now on, in the same statement
+// as a rule. Zero rows: the lease is lost.
 func (r *Registry) RenewWithLease(ctx context.Context, q *db.Queries, lease uuid.UUID, duration time.Duration) (rows int64, err error) {
 	begun, row := time.Since(r.began), r.row()
-	rows, err = q.RenewLeaseAndInstance(ctx, db.RenewLeaseAndInstanceParams{
-		InstanceID: row.ID, Name: row.Name, Version: row.Version, Roles: row.Roles, InstanceDuration: row.Duration,
-		Executing: row.Executing, AskedQueues: row.AskedQueues, Asking: row.Asking, ID: lease, Duration: duration,
+	hasRow, err := q.RenewLeaseAndInstance(ctx, db.RenewLeaseAndInstanceParams{
+		InstanceID: row.ID, InstanceDuration: row.Duration, Executing: row.Executing, AskedQueues: row.AskedQueues, Asking: row.Asking,
+		ID: lease, Duration: duration,
 	})
-	if err == nil {
-		r.writtenAt.Store(int64(begun))
+	isLost := errors.Is(err, pgx.ErrNoRows)
+	if err != nil && !isLost {
+		return 0, err
 	}
-	return rows, err
+	if !hasRow {
+		if err := q.RenewInstance(ctx, row); err != nil {
+			return 0, err
+		}
+	}
+	r.writtenAt.Store(int64(begun))
+	if isLost {
+		return 0, nil
+	}
+	return 1, nil
 }
 
 // row returns what is written.

@@ -139,7 +139,7 @@ func (s *Service) createWith(ctx context.Context, e *edit, given Change) (View, 
 		return View{}, err
 	}
 	e.after.startsOn = given.StartsOn.Value != nil
-	return s.createAt(ctx, e.Queries, e.by, e.operation, given, e.calendars, instant{e.now, false})
+	return s.createAt(ctx, storing{e.Queries, e.Queries}, e.by, e.operation, given, e.calendars, instant{e.now, false})
 }
 
 // replace makes the locked job be as a request for a new one says.

@@ -73,7 +73,7 @@ func (e *edit) completeUsedUp(ctx context.Context) (bool, error) {
 	after := e.job
 	after.Status, after.StatusReason, after.RunCount = db.JobStatusCOMPLETED, nil, e.job.RunCount+carrier.RunCount
 	copyLastRun(&after, carrier)
-	if err := e.UpdateJob(ctx, updateParams(&after)); err != nil {
+	if err := e.storeJob(ctx, updateParams(&after)); err != nil {
 		return false, fmt.Errorf("complete the job: %w", err)
 	}
 	return true, e.end(ctx, &after)
@@ -87,7 +87,7 @@ func (e *edit) completeUnscheduled(ctx context.Context) (bool, error) {
 	}
 	after := e.job
 	after.Status, after.StatusReason = db.JobStatusCOMPLETED, nil
-	if err := e.UpdateJob(ctx, updateParams(&after)); err != nil {
+	if err := e.storeJob(ctx, updateParams(&after)); err != nil {
 		return false, fmt.Errorf("complete the job: %w", err)
 	}
 	return true, e.end(ctx, &after)

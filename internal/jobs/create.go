@@ -33,7 +33,7 @@ func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (V
 	}
 	defer conn.Release()
 	var view View
-	err = withRoom(ctx, conn, by, 1, given.namesCalendars(), func(tx *db.Queries) (err error) {
+	err = withRoom(ctx, conn, by, 1, given.namesCalendars(), func(tx storing) (err error) {
 		view, err = s.create(ctx, tx, by, given)
 		return err
 	})
@@ -49,25 +49,32 @@ func (s *Service) Create(ctx context.Context, by access.Caller, given Change) (V
 	return view, nil
 }
 
+// storing are the statements of a transaction. What is only executed may be sent later, with the
+// next statement that returns something: in one round trip.
+type storing struct {
+	*db.Queries
+	later *db.Queries
+}
+
 // create is Create, without what is before the statement and after the commit.
-func (s *Service) create(ctx context.Context, tx *db.Queries, by access.Caller, given Change) (View, error) {
+func (s *Service) create(ctx context.Context, tx storing, by access.Caller, given Change) (View, error) {
 	if connection, ok := given.Target.Value["connection"].(string); ok {
-		if err := holdConnection(ctx, tx, by.Namespace, connection); err != nil { // the statement that stores the job looks again
+		if err := holdConnection(ctx, tx.Queries, by.Namespace, connection); err != nil { // the statement that stores the job looks again
 			return View{}, err
 		}
 	}
-	known, err := calendarsOf(ctx, tx, by.Namespace, given)
+	known, err := calendarsOf(ctx, tx.Queries, by.Namespace, given)
 	if err != nil {
 		return View{}, err
 	}
 	view, err := s.createAt(ctx, tx, by, "createJob", given, known, instant{s.clock.Now().Local(), true}) // local, as all that is read
 	if _, isInvalid := errors.AsType[*Invalid](err); isInvalid || errors.Is(err, pgx.ErrNoRows) {
 		var now time.Time
-		if now, err = s.databaseTime(ctx, tx); err == nil {
+		if now, err = s.databaseTime(ctx, tx.Queries); err == nil {
 			view, err = s.createAt(ctx, tx, by, "createJob", given, known, instant{now, false})
 		}
 		if errors.Is(err, pgx.ErrNoRows) { // it is not about the time
-			err = audit.WhyRefused(ctx, tx, by.Namespace)
+			err = audit.WhyRefused(ctx, tx.Queries, by.Namespace)
 		}
 	}
 	return view, err
@@ -82,7 +89,7 @@ type instant struct {
 // createAt is Create at an instant, without the announcement. It returns pgx.ErrNoRows for an
 // estimate that is not good enough, and a KeyExists. operation is its name for the audit.
 func (s *Service) createAt(
-	ctx context.Context, tx *db.Queries, by access.Caller, operation string, given Change, known calendars, now instant,
+	ctx context.Context, tx storing, by access.Caller, operation string, given Change, known calendars, now instant,
 ) (View, error) {
 	job, err := s.newJob(by, given, known, now.Time)
 	if err != nil {
@@ -92,17 +99,42 @@ func (s *Service) createAt(
 	if err != nil {
 		return View{}, err
 	}
-	params := createParams(job, now.Time, next)
-	params.IsEstimate, params.Operation, params.RequestID = now.isEstimate, operation, by.RequestID
+	params := createParams(job, now.Time)
+	params.IsEstimate, params.RequestID = now.isEstimate, by.RequestID
 	if connection := executor.ConnectionOf(job.Target); connection != "" {
 		params.Connection = &connection
 	}
-	created, err := tx.CreateJob(ctx, params)
+	created, err := tx.storeNew(ctx, params, next, operation)
 	if err != nil {
 		return View{}, keyConflict(fmt.Errorf("store the job: %w", err), job.Key)
 	}
 	s.clock.Observe(created.ReadAt)
 	return newView(db.GetJobRow{Job: created.Job, ScheduledFor: firstOrNil(next)}), nil
+}
+
+// storeNew stores a new job, its first occurrence (zero: it has none), when it is to succeed, and
+// who has created it.
+func (tx storing) storeNew(
+	ctx context.Context, params db.CreateJobParams, first time.Time, operation string,
+) (created db.ReadCreatedRow, err error) {
+	if err := tx.later.CreateJob(ctx, params); err != nil {
+		return created, err
+	}
+	if !first.IsZero() {
+		if err := tx.later.CreateFirst(ctx, db.CreateFirstParams{ID: params.ID, ScheduledFor: first}); err != nil {
+			return created, err
+		}
+	}
+	if params.ExpectSuccessWithinSeconds != nil {
+		if err := tx.later.CreateExpectation(ctx, params.ID); err != nil {
+			return created, err
+		}
+	}
+	err = tx.later.AuditCreation(ctx, db.AuditCreationParams{ID: params.ID, Operation: operation, RequestID: params.RequestID})
+	if err != nil {
+		return created, err
+	}
+	return tx.ReadCreated(ctx, params.ID)
 }
 
 // databaseTime asks for the database's time.

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jackc/pgerrcode"
-	"github.com/jackc/pgx/v5/pgconn"
-
+	"punctual/internal/database"
 	"punctual/internal/executor"
 )
 
@@ -111,10 +109,7 @@ func (e *KeyExists) Error() string {
 }
 
 // isKeyTaken reports whether PostgreSQL has refused to store a job because of its key.
-func isKeyTaken(err error) bool {
-	refused, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && refused.Code == pgerrcode.UniqueViolation && refused.ConstraintName == "jobs_key"
-}
+func isKeyTaken(err error) bool { return strings.HasPrefix(database.ViolatedUnique(err), "jobs_key") }
 
 // keyConflict returns a KeyExists for an error that storing a new job has ended with, if it is
 // because of the job's key.

@@ -32,10 +32,11 @@ func mayBegin(by access.Caller) error {
 // other, and a count up to the limit. The caller's limit may be some seconds old; what counts is
 // the one that the row has.
 func withRoom(
-	ctx context.Context, conn *pgxpool.Conn, by access.Caller, jobs int32, holdsCalendars bool, do func(*db.Queries) error,
+	ctx context.Context, conn *pgxpool.Conn, by access.Caller, jobs int32, holdsCalendars bool, do func(storing) error,
 ) error {
 	if by.Limits.MaxJobs == nil && !holdsCalendars {
-		return do(db.New(conn))
+		together := database.Together(conn)
+		return do(storing{db.New(together), db.New(together.Later())})
 	}
 	return pgx.BeginTxFunc(ctx, conn, database.Locking, func(tx pgx.Tx) error {
 		if by.Limits.MaxJobs != nil {
@@ -43,7 +44,7 @@ func withRoom(
 				return err
 			}
 		}
-		return do(db.New(tx))
+		return do(storing{db.New(tx), db.New(tx)})
 	})
 }
 

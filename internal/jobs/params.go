@@ -7,7 +7,7 @@ import (
 )
 
 // createParams returns what stores a new job. A zero first stands for no occurrence.
-func createParams(j *Definition, now, first time.Time) db.CreateJobParams {
+func createParams(j *Definition, now time.Time) db.CreateJobParams {
 	return db.CreateJobParams{
 		ID: j.ID, Namespace: j.Namespace, Key: j.Key, Name: j.Name, Description: j.Description, Labels: j.Labels, Payload: j.Payload,
 		Target: j.Target, SealedSecrets: j.SealedSecrets, SecretsKeyID: j.SecretsKeyID, SecretNames: j.SecretNames, SecretsDigest: j.SecretsDigest,
@@ -21,8 +21,7 @@ func createParams(j *Definition, now, first time.Time) db.CreateJobParams {
 		AttemptDeadlineSeconds: j.AttemptDeadlineSeconds, PauseAfterFailures: j.PauseAfterFailures, RunHistory: j.RunHistory,
 		LateAfterSeconds: j.LateAfterSeconds, AlertAfterFailures: j.AlertAfterFailures, ExpectSuccessWithinSeconds: j.ExpectSuccessWithinSeconds,
 		ConcurrencyGroup: j.ConcurrencyGroup, MaxConcurrency: j.MaxConcurrency, Metrics: j.Metrics, PublicBadge: j.PublicBadge,
-		CreatedAt: now, UpdatedBy: j.UpdatedBy, ScheduledFor: firstOrNil(first), FirstQueue: j.FirstQueue,
-		QualifiedGroup: j.QualifiedGroup,
+		CreatedAt: now, UpdatedBy: j.UpdatedBy,
 	}
 }
 

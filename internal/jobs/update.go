@@ -116,6 +116,19 @@ func (s *Service) changed(ctx context.Context, e *edit, change Change) (*Definit
 	return &after, InvalidIfAny(wrong)
 }
 
+// storeJob stores the job after a change. If that is another version, the one before it is kept.
+func (e *edit) storeJob(ctx context.Context, after db.UpdateJobParams) error {
+	if e.job.Version < after.Version {
+		err := e.KeepVersion(ctx, db.KeepVersionParams{
+			ID: after.ID, Version: after.Version, UpdatedAt: after.UpdatedAt, Status: after.Status, StatusReason: after.StatusReason,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return e.UpdateJob(ctx, after)
+}
+
 // store stores an edited job, and does with its due rows what the edit requires.
 func (s *Service) store(ctx context.Context, e *edit, after *Definition, does effect) (err error) {
 	if does == 0 {
@@ -154,7 +167,7 @@ func (s *Service) store(ctx context.Context, e *edit, after *Definition, does ef
 		}
 	}
 	after.PausedByService = after.PausedByService && after.Status == db.JobStatusPAUSED
-	if err := e.UpdateJob(ctx, updateParams(after)); err != nil {
+	if err := e.storeJob(ctx, updateParams(after)); err != nil {
 		return fmt.Errorf("store the job: %w", err)
 	}
 	e.tellChange(after)

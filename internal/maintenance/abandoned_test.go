@@ -32,14 +32,16 @@ func holdRun(t *testing.T, q *db.Queries, lasts time.Duration) {
 	t.Helper()
 	now, err := q.DatabaseTime(t.Context())
 	require.NoError(t, err)
-	_, err = q.CreateJob(t.Context(), db.CreateJobParams{
+	id := uuid.Must(uuid.NewV7())
+	err = q.CreateJob(t.Context(), db.CreateJobParams{
 		OnSkipped: db.OnSkippedDROP, AlertAfterFailures: 1,
-		ID: uuid.Must(uuid.NewV7()), Namespace: access.DefaultNamespace, Name: "held",
+		ID: id, Namespace: access.DefaultNamespace, Name: "held",
 		Payload: []byte(`1`), Target: []byte(`{"type":"log"}`), SecretNames: []string{},
-		RunAt: &now, CreatedAt: now, ScheduledFor: &now, MaxAttempts: 3, AttemptDeadlineSeconds: 60,
+		RunAt: &now, CreatedAt: now, MaxAttempts: 3, AttemptDeadlineSeconds: 60,
 		MisfirePolicy: db.MisfirePolicySKIP, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 	})
 	require.NoError(t, err)
+	require.NoError(t, q.CreateFirst(t.Context(), db.CreateFirstParams{ID: id, ScheduledFor: now}))
 	claimed, err := q.Claim(t.Context(), db.ClaimParams{Token: runs.NewToken(), LeaseID: createLease(t, q, lasts), MaxRows: 1})
 	require.NoError(t, err)
 	require.Len(t, claimed, 1, "the run is held")

@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"punctual/gen/db"
+	"punctual/internal/database"
 	"punctual/internal/stats"
 )
 
@@ -33,9 +37,10 @@ const (
 // CoarsenStats makes hours of the minutes of what was counted of runs, when they are old, and
 // deletes the hours that are older than runs are kept: days, or fewer in their namespace. 0 is for
 // ever. Several instances may do it at once.
-func CoarsenStats(q *db.Queries, days int) Duty {
+func CoarsenStats(pool *pgxpool.Pool, days int) Duty {
+	q := db.New(pool)
 	return Duty{Name: "make hours of the minutes of stats", Every: coarsenEvery, Pass: func(ctx context.Context) (result Result, err error) {
-		minutes, err := q.CoarsenRunStats(ctx, db.CoarsenRunStatsParams{Kept: stats.MinutesKept, MaxRows: statsBatch})
+		minutes, err := makeHours(ctx, pool)
 		if err != nil {
 			return result, fmt.Errorf("make hours of minutes: %w", err)
 		}
@@ -48,4 +53,18 @@ func CoarsenStats(q *db.Queries, days int) Duty {
 		}
 		return result, nil
 	}}
+}
+
+// makeHours makes hours of a batch of old minutes, and returns how many minutes that were. A
+// transaction moves the counts, so none is lost or counted twice.
+func makeHours(ctx context.Context, pool *pgxpool.Pool) (minutes int64, err error) {
+	err = pgx.BeginTxFunc(ctx, pool, database.Locking, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		taken, err := q.TakeRunMinutes(ctx, db.TakeRunMinutesParams{Kept: stats.MinutesKept, MaxRows: statsBatch})
+		if minutes = taken.N; err != nil || minutes == 0 {
+			return err
+		}
+		return q.AddRunHours(ctx, taken.Minutes)
+	})
+	return minutes, err
 }

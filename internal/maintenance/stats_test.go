@@ -33,13 +33,13 @@ func addStats(t *testing.T, pool *pgxpool.Pool, namespace string, hoursAgo, hour
 // Minutes become hours when they are two days old, and nothing is counted twice.
 func TestCoarsenStats(t *testing.T) {
 	t.Parallel()
-	q, pool := setup(t)
+	_, pool := setup(t)
 	addNamespace(t, pool, "a", nil)
 	for _, namespace := range []string{"default", "a"} {
 		addStats(t, pool, namespace, 0, 3)
 		addStats(t, pool, namespace, 48, 5)
 	}
-	duty := maintenance.CoarsenStats(q, 30)
+	duty := maintenance.CoarsenStats(pool, 30)
 	const instances = 4
 	done := make(chan int64, instances)
 	for range instances {
@@ -73,7 +73,7 @@ func TestCoarsenStats(t *testing.T) {
 // Hours are kept as long as the runs of their namespace.
 func TestCoarsenStatsDeletes(t *testing.T) {
 	t.Parallel()
-	q, pool := setup(t)
+	_, pool := setup(t)
 	addNamespace(t, pool, "short", new(3))
 	for _, namespace := range []string{"default", "short"} {
 		addStats(t, pool, namespace, 4*24, 1)
@@ -81,7 +81,7 @@ func TestCoarsenStatsDeletes(t *testing.T) {
 	}
 	pass := func(days int) int {
 		t.Helper()
-		_, err := maintenance.CoarsenStats(q, days).Pass(t.Context())
+		_, err := maintenance.CoarsenStats(pool, days).Pass(t.Context())
 		require.NoError(t, err)
 		return count(t, pool, "select count(*) from run_stats")
 	}

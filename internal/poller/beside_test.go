@@ -24,7 +24,7 @@ func TestDetachedSchedule(t *testing.T) {
 	t.Run("is not moved by a long run that is not its own", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		job := b.job(func(p *db.CreateJobParams) {
+		job := b.job(func(p *newJob) {
 			p.IntervalSeconds, p.ScheduledFor = new(int64(1)), new(p.CreatedAt.Add(3661*time.Second))
 			p.AnchorAt = new(p.AnchorAt.Add(-time.Hour))
 		})
@@ -49,7 +49,7 @@ func TestDetachedSchedule(t *testing.T) {
 	t.Run("goes on when the run ends, if it could not be detached", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		job := b.job(func(p *db.CreateJobParams) { p.OverlapPolicy = db.OverlapPolicyALLOWALL })
+		job := b.job(func(p *newJob) { p.OverlapPolicy = db.OverlapPolicyALLOWALL })
 		b.Exec(`create function refuse() returns trigger language plpgsql as $$ begin raise 'away'; end $$`)
 		b.Exec(`create trigger refused before insert on due for each row execute function refuse()`)
 		n, err := b.poller(succeed, poller.Config{}).Pass(t.Context())
@@ -63,12 +63,12 @@ func TestDetachedSchedule(t *testing.T) {
 	t.Run("goes on as it was edited after the claim", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		job := b.job(func(p *db.CreateJobParams) { p.OverlapPolicy = db.OverlapPolicyALLOWALL })
+		job := b.job(func(p *newJob) { p.OverlapPolicy = db.OverlapPolicyALLOWALL })
 		claim := b.ClaimUnder(b.NewLease(), 0)
 		b.edit(job, jobs.Change{
 			OverlapPolicy: jobs.Given(db.OverlapPolicySKIP), IntervalSeconds: jobs.Given(new(int64(3600))),
 		})
-		store := runs.Store{Queries: b.Queries, Logger: slog.Default(), Jobs: b.Jobs, Due: func(*string, time.Time) {}}
+		store := runs.Store{Pool: b.Pool, Queries: b.Queries, Logger: slog.Default(), Jobs: b.Jobs, Due: func(*string, time.Time) {}}
 		now := claim[0].ReadAt
 		opened := store.Open(t.Context(), now, claim)
 		require.Equal(t, 1, b.Count(`select count(*) from due`), "nothing may begin before it ends")
@@ -89,7 +89,7 @@ func TestDetachedSchedule(t *testing.T) {
 		b := setup(t)
 		var all []uuid.UUID
 		for range 30 {
-			all = append(all, b.job(func(p *db.CreateJobParams) {
+			all = append(all, b.job(func(p *newJob) {
 				p.OverlapPolicy, p.IntervalSeconds, p.ScheduledFor = db.OverlapPolicyALLOWALL, new(int64(1)), new(p.CreatedAt.Add(61*time.Second))
 			}))
 		}

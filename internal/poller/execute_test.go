@@ -68,7 +68,7 @@ func TestExecute(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				b := setup(t)
-				job := b.job(func(p *db.CreateJobParams) { p.MaxAttempts = 1 })
+				job := b.job(func(p *newJob) { p.MaxAttempts = 1 })
 				_, err := b.poller(c.execute, poller.Config{}).Pass(t.Context())
 				require.NoError(t, err)
 

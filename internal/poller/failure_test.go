@@ -18,7 +18,7 @@ func TestFailedAttempt(t *testing.T) {
 	t.Run("is repeated and kept", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		job := b.job(func(p *db.CreateJobParams) { p.MaxAttempts = 3 })
+		job := b.job(func(p *newJob) { p.MaxAttempts = 3 })
 		tries := 0
 		require.Equal(t, 3, b.drain(executorFunc(func(context.Context, executor.Run) error {
 			if tries++; tries < 3 {
@@ -37,7 +37,7 @@ func TestFailedAttempt(t *testing.T) {
 	t.Run("delays the next one by the backoff", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		job := b.job(func(p *db.CreateJobParams) { p.MinBackoffSeconds, p.MaxBackoffSeconds = 100, 1000 })
+		job := b.job(func(p *newJob) { p.MinBackoffSeconds, p.MaxBackoffSeconds = 100, 1000 })
 		require.Equal(t, 1, b.drain(fail), "it waits")
 		var wait time.Duration
 		require.NoError(
@@ -53,7 +53,7 @@ func TestFailedAttempt(t *testing.T) {
 	t.Run("ends at its deadline", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		job := b.job(func(p *db.CreateJobParams) { p.MaxAttempts, p.AttemptDeadlineSeconds = 1, 1 })
+		job := b.job(func(p *newJob) { p.MaxAttempts, p.AttemptDeadlineSeconds = 1, 1 })
 		require.Equal(t, 1, b.drain(executorFunc(func(ctx context.Context, _ executor.Run) error {
 			<-ctx.Done()
 			return ctx.Err()
@@ -66,7 +66,7 @@ func TestFailedAttempt(t *testing.T) {
 	t.Run("is in a history of failures only", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		job := b.job(func(p *db.CreateJobParams) { p.RunHistory, p.MaxAttempts = db.RunHistoryFAILURES, 1 })
+		job := b.job(func(p *newJob) { p.RunHistory, p.MaxAttempts = db.RunHistoryFAILURES, 1 })
 		require.Equal(t, 1, b.drain(succeed))
 		require.Empty(t, b.Runs(job))
 		b.Exec(`update due set scheduled_for = now(), ready_at = now() where job_id = $1`, job)
@@ -81,7 +81,7 @@ func TestPauseAfterFailures(t *testing.T) {
 	t.Run("pauses a job", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		job := b.job(func(p *db.CreateJobParams) {
+		job := b.job(func(p *newJob) {
 			p.MaxAttempts, p.PauseAfterFailures = 1, new(int16(2))
 			p.IntervalSeconds, p.ScheduledFor = new(int64(20)), new(p.CreatedAt.Add(20*time.Second))
 		})
@@ -94,7 +94,7 @@ func TestPauseAfterFailures(t *testing.T) {
 	t.Run("counts anew after a success", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		job := b.job(func(p *db.CreateJobParams) {
+		job := b.job(func(p *newJob) {
 			p.MaxAttempts, p.PauseAfterFailures = 1, new(int16(2))
 			p.IntervalSeconds, p.ScheduledFor = new(int64(20)), new(p.CreatedAt.Add(20*time.Second))
 		})
@@ -122,7 +122,7 @@ func TestPauseAfterFailures(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				b := setup(t)
-				job := b.job(func(p *db.CreateJobParams) {
+				job := b.job(func(p *newJob) {
 					p.OverlapPolicy, p.MaxAttempts, p.PauseAfterFailures = db.OverlapPolicyALLOWALL, 1, new(int16(2))
 					p.IntervalSeconds, p.ScheduledFor, p.MaxRuns = new(int64(20)), new(p.CreatedAt.Add(20*time.Second)), new(int64(3))
 				})
@@ -141,7 +141,7 @@ func TestPauseAfterFailures(t *testing.T) {
 	t.Run("counts a run when it ends", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		job := b.job(func(p *db.CreateJobParams) {
+		job := b.job(func(p *newJob) {
 			p.OverlapPolicy, p.MaxAttempts, p.PauseAfterFailures = db.OverlapPolicyALLOWALL, 1, new(int16(2))
 		})
 		b.Exec(`update due set failures = 1`)
@@ -161,10 +161,10 @@ func TestPauseAfterFailures(t *testing.T) {
 // Any run of a job can tell that the job is to be paused.
 func TestTargetPausesItsJob(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*db.CreateJobParams){
-		"on its schedule":  func(*db.CreateJobParams) {},
-		"beside it":        func(p *db.CreateJobParams) { p.OverlapPolicy = db.OverlapPolicyALLOWALL },
-		"with more to try": func(p *db.CreateJobParams) { p.MaxAttempts = 5 },
+	for name, change := range map[string]func(*newJob){
+		"on its schedule":  func(*newJob) {},
+		"beside it":        func(p *newJob) { p.OverlapPolicy = db.OverlapPolicyALLOWALL },
+		"with more to try": func(p *newJob) { p.MaxAttempts = 5 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -13,7 +13,6 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/executor"
 	"punctual/internal/poller"
-	"punctual/internal/runs"
 	"punctual/internal/testdb"
 )
 
@@ -46,7 +45,7 @@ func (m *meter) executor(d time.Duration) executorFunc {
 
 func (b bench) groupedJob(name string, bound int32, interval int64) uuid.UUID {
 	b.T.Helper()
-	return b.job(func(p *db.CreateJobParams) {
+	return b.job(func(p *newJob) {
 		p.ConcurrencyGroup, p.MaxConcurrency = &name, &bound
 		p.IntervalSeconds, p.ScheduledFor = &interval, new(p.CreatedAt.Add(61*time.Second))
 	})
@@ -214,7 +213,7 @@ func TestGroup(t *testing.T) {
 func TestGroupOfWorkers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	worker := func(p *db.CreateJobParams) {
+	worker := func(p *newJob) {
 		p.Target = []byte(`{"type":"worker","queue":"q"}`)
 		p.ConcurrencyGroup, p.MaxConcurrency = new("shared"), new(int32(2))
 		p.OverlapPolicy = db.OverlapPolicySKIP
@@ -244,11 +243,7 @@ func TestGroupOfWorkers(t *testing.T) {
 	taken := 0
 	for range 3 {
 		executed += pass()
-		rows, err := b.ClaimQueued(t.Context(), db.ClaimQueuedParams{
-			Token: runs.NewToken(), Queues: []string{"default/q"}, Counts: []int32{1}, Befores: []int32{0},
-			LeaseIds: []uuid.UUID{uuid.Must(uuid.NewV7())}, Holders: []string{"test"}, Durations: []time.Duration{time.Minute},
-		})
-		require.NoError(t, err)
+		rows := b.ClaimForWorker("default/q")
 		require.Len(t, rows, 1)
 		taken++
 		executed += pass()

@@ -12,7 +12,6 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/executor"
 	"punctual/internal/jobs"
-	"punctual/internal/runs"
 	"punctual/internal/testdb/enginetest"
 )
 
@@ -76,14 +75,8 @@ func (b bench) whoClaims() (who string, leaseID uuid.UUID) {
 		return "instances by turns", leaseID
 	}
 	for _, queue := range []string{"first", "second"} {
-		leaseID = uuid.Must(uuid.NewV7())
-		queued, err := b.ClaimQueued(b.T.Context(), db.ClaimQueuedParams{
-			Token: runs.NewToken(), Queues: []string{"default/" + queue}, Counts: []int32{1}, Befores: []int32{0}, LeaseIds: []uuid.UUID{leaseID}, Holders: []string{"test"},
-			Durations: []time.Duration{time.Minute},
-		})
-		require.NoError(b.T, err)
-		if len(queued) > 0 {
-			return "workers of the " + queue, leaseID
+		if queued := b.ClaimForWorker("default/" + queue); len(queued) > 0 {
+			return "workers of the " + queue, queued[0].Claimed.LeaseID
 		}
 	}
 	return "nobody", leaseID
@@ -126,10 +119,10 @@ func TestHandover(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				b := setup(t)
-				job := b.job(func(p *db.CreateJobParams) {
+				job := b.job(func(p *newJob) {
 					switch c.from {
 					case workers:
-						p.Target, p.FirstQueue = []byte(`{"type":"worker","queue":"first"}`), new("default/first")
+						p.Target = []byte(`{"type":"worker","queue":"first"}`)
 					case "instances by turns":
 						p.ConcurrencyGroup, p.MaxConcurrency = new("group"), new(int32(1))
 					}
@@ -177,7 +170,7 @@ func TestHandover(t *testing.T) {
 				t.Run(name+", to "+to, func(t *testing.T) {
 					t.Parallel()
 					b := setup(t)
-					job := b.job(func(p *db.CreateJobParams) {
+					job := b.job(func(p *newJob) {
 						if to == "instances" {
 							p.ConcurrencyGroup, p.MaxConcurrency = new("group"), new(int32(1))
 						}
@@ -194,8 +187,8 @@ func TestHandover(t *testing.T) {
 	t.Run("of a run that its worker releases", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		job := b.job(func(p *db.CreateJobParams) {
-			p.Target, p.FirstQueue = []byte(`{"type":"worker","queue":"first"}`), new("default/first")
+		job := b.job(func(p *newJob) {
+			p.Target = []byte(`{"type":"worker","queue":"first"}`)
 		})
 		_, _ = b.whoClaims()
 		change := inGroup(new("group"))
@@ -231,8 +224,8 @@ func TestHandover(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				b := setup(t)
-				job := b.job(func(p *db.CreateJobParams) {
-					p.Target, p.FirstQueue = []byte(`{"type":"worker","queue":"first"}`), new("default/first")
+				job := b.job(func(p *newJob) {
+					p.Target = []byte(`{"type":"worker","queue":"first"}`)
 				})
 				_, _ = b.whoClaims()
 				isPutBack := make(chan error, 1)
@@ -252,8 +245,8 @@ func TestHandover(t *testing.T) {
 	t.Run("of a run that waited for one that a pause has skipped", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		job := b.job(func(p *db.CreateJobParams) {
-			p.Target, p.FirstQueue = []byte(`{"type":"worker","queue":"first"}`), new("default/first")
+		job := b.job(func(p *newJob) {
+			p.Target = []byte(`{"type":"worker","queue":"first"}`)
 		})
 		_, err := b.startRun(job, db.OverlapPolicyBUFFERONE)
 		require.NoError(t, err)
@@ -267,7 +260,7 @@ func TestHandover(t *testing.T) {
 	t.Run("tells who executed the run before", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		job := b.job(func(p *db.CreateJobParams) { p.MaxAttempts = 1 })
+		job := b.job(func(p *newJob) { p.MaxAttempts = 1 })
 		dead := b.NewLease()
 		require.Len(t, b.ClaimUnder(dead, 0), 1)
 		b.edit(job, inQueue("q"))

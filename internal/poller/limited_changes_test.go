@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"punctual/internal/access"
 	"punctual/internal/testdb/enginetest"
 )
 
@@ -52,8 +51,7 @@ func TestWaitingRunsOfChangedJobs(t *testing.T) {
 		}
 	}
 	b.connection(1, 0)
-	b.Exec(`insert into connections (id, namespace, key, base_url, definition, max_concurrency, is_adaptive, updated_by)
-		values ($1, $2, 'erp', 'https://example.com', '{}', 1, true, 'test')`, uuid.Must(uuid.NewV7()), access.DefaultNamespace)
+	b.connectionAs("erp", 1, 0)
 	onDemand := func() uuid.UUID {
 		return b.Create(`{"name":"calls","onDemand":true,"target":{"type":"http","connection":"crm","path":"/"}}`).Job.ID
 	}

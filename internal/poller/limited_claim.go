@@ -159,15 +159,6 @@ func (p *Poller) noteNext(queues []string, next []db.NextLimitedRow, hadNoSlots 
 	p.lookAgain(without(queues, known))
 }
 
-// claimAllLimited claims once of all connections. It is for Pass, after placeAll.
-func (p *Poller) claimAllLimited(ctx context.Context, done func()) (int, error) {
-	queues := p.limited.queues(access.IsConnection)
-	if claimed, err := p.claimLimited(ctx, queues, done); claimed > 0 || err != nil {
-		return claimed, err
-	}
-	return p.claimLimited(ctx, queues, done) // the first one may have been the first of a connection ever
-}
-
 // placeAll lists the queues of connections and concurrency groups, and gives places in all groups.
 // It is for Pass.
 func (p *Poller) placeAll(ctx context.Context) error {

@@ -14,7 +14,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"punctual/gen/db"
 	"punctual/internal/access"
 	"punctual/internal/executor"
 	"punctual/internal/lease"
@@ -143,16 +142,20 @@ const crm = `{"type":"http","connection":"crm","path":"/"}`
 // connection stores the connection crm and returns its id. maxPerSecond is null if it is zero.
 func (b bench) connection(maxConcurrency, maxPerSecond int) uuid.UUID {
 	b.T.Helper()
+	return b.connectionAs("crm", maxConcurrency, maxPerSecond)
+}
+
+func (b bench) connectionAs(key string, maxConcurrency, maxPerSecond int) uuid.UUID {
+	b.T.Helper()
 	id := uuid.Must(uuid.NewV7())
 	b.Exec(`insert into connections (id, namespace, key, base_url, definition, max_concurrency, max_per_second, is_adaptive, updated_by)
-		values ($1, $2, 'crm', 'https://example.com', '{}', $3, nullif($4, 0), true, 'test')`,
-		id, access.DefaultNamespace, maxConcurrency, maxPerSecond)
+		values ($1, $2, $3, 'https://example.com', '{}', $4, nullif($5, 0), true, 'test')`,
+		id, access.DefaultNamespace, key, maxConcurrency, maxPerSecond)
+	b.Exec(`insert into connection_states (connection_id) values ($1)`, id)
 	return id
 }
 
-func callsCRM(p *db.CreateJobParams) {
-	p.Target, p.FirstQueue = []byte(crm), new(access.QualifiedConnection(p.Namespace, "crm"))
-}
+func callsCRM(p *newJob) { p.Target = []byte(crm) }
 
 // callers makes jobs that call the connection, of which each is due once, now.
 func (b bench) callers(n int) {

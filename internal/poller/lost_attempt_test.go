@@ -69,7 +69,7 @@ func TestLostAttempts(t *testing.T) {
 func TestAClaimThatOnlyEndsARunIsLost(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	job := b.job(func(p *db.CreateJobParams) { p.MaxAttempts = 1 })
+	job := b.job(func(p *newJob) { p.MaxAttempts = 1 })
 	for range 3 {
 		dead := b.NewLease()
 		require.Len(t, b.ClaimUnder(dead, 0), 1)
@@ -97,7 +97,7 @@ func TestARunThatIsNotTriedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			job := b.job(func(p *db.CreateJobParams) { p.MinBackoffSeconds, p.MaxBackoffSeconds = 3600, 3600 })
+			job := b.job(func(p *newJob) { p.MinBackoffSeconds, p.MaxBackoffSeconds = 3600, 3600 })
 			require.Equal(t, 1, b.drain(fail))
 			b.Exec(c.change)
 			b.Exec(`update due set ready_at = scheduled_for`)
@@ -117,7 +117,7 @@ func TestLog(t *testing.T) {
 	t.Parallel()
 	for _, logRuns := range []bool{false, true} {
 		b := setup(t)
-		b.job(func(p *db.CreateJobParams) { p.MaxAttempts, p.PauseAfterFailures = 1, new(int16(1)) })
+		b.job(func(p *newJob) { p.MaxAttempts, p.PauseAfterFailures = 1, new(int16(1)) })
 		var log bytes.Buffer
 		c := poller.Config{Logger: slog.New(slog.NewTextHandler(&log, nil)), LogRuns: logRuns}
 		_, err := b.poller(fail, c).Pass(t.Context())
@@ -125,7 +125,7 @@ func TestLog(t *testing.T) {
 		require.Contains(t, log.String(), `level=WARN msg="run failed"`)
 		require.Contains(t, log.String(), `error="no luck"`)
 		require.Contains(t, log.String(), `level=WARN msg="job paused"`)
-		b.job(func(p *db.CreateJobParams) { p.MaxRuns = new(int64(1)) })
+		b.job(func(p *newJob) { p.MaxRuns = new(int64(1)) })
 		_, err = b.poller(succeed, c).Pass(t.Context())
 		require.NoError(t, err)
 		for _, line := range []string{`level=INFO msg="run ended"`, `level=INFO msg="job completed"`} {

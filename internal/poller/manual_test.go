@@ -53,7 +53,7 @@ func TestConcurrentStarts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			job := b.job(func(p *db.CreateJobParams) {
+			job := b.job(func(p *newJob) {
 				p.OverlapPolicy, p.IntervalSeconds, p.ScheduledFor = c.policy, new(int64(1)), new(p.CreatedAt.Add(61*time.Second))
 			})
 			m := &meter{executions: map[uuid.UUID]int{}}

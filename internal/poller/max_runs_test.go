@@ -25,16 +25,16 @@ func (b bench) backfill(job uuid.UUID, n int) {
 // Runs off the schedule count: a job never has a scheduled run after its maxRuns.
 func TestMaxRuns(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*db.CreateJobParams){
-		"skip":                        func(*db.CreateJobParams) {},
-		"allow all":                   func(p *db.CreateJobParams) { p.OverlapPolicy = db.OverlapPolicyALLOWALL },
-		"while the schedule executes": func(p *db.CreateJobParams) { p.ScheduledFor = new(p.ScheduledFor.Add(-time.Minute)) },
-		"deleted after completion":    func(p *db.CreateJobParams) { p.DeleteAfterCompletion = true },
+	for name, change := range map[string]func(*newJob){
+		"skip":                        func(*newJob) {},
+		"allow all":                   func(p *newJob) { p.OverlapPolicy = db.OverlapPolicyALLOWALL },
+		"while the schedule executes": func(p *newJob) { p.ScheduledFor = new(p.ScheduledFor.Add(-time.Minute)) },
+		"deleted after completion":    func(p *newJob) { p.DeleteAfterCompletion = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			job := b.job(func(p *db.CreateJobParams) {
+			job := b.job(func(p *newJob) {
 				p.MaxRuns = new(int64(2))
 				p.ScheduledFor = new(p.ScheduledFor.Add(time.Minute))
 				change(p)
@@ -56,13 +56,13 @@ func TestMaxRuns(t *testing.T) {
 func TestMaxRunsWhenOthersEndDuringTheLastRun(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	job := b.job(func(p *db.CreateJobParams) { p.MaxRuns = new(int64(2)) })
+	job := b.job(func(p *newJob) { p.MaxRuns = new(int64(2)) })
 	claim := b.ClaimUnder(b.NewLease(), 0)
 	require.Len(t, claim, 1)
 	b.backfill(job, 1)
 	require.Equal(t, 1, b.drain(succeed))
 
-	store := runs.Store{Queries: b.Queries, Logger: slog.Default(), Jobs: b.Jobs, Due: func(*string, time.Time) {}}
+	store := runs.Store{Pool: b.Pool, Queries: b.Queries, Logger: slog.Default(), Jobs: b.Jobs, Due: func(*string, time.Time) {}}
 	now := claim[0].ReadAt
 	attempt, _ := store.Open(t.Context(), now, claim)[0].Prepare(now)
 	require.NotNil(t, attempt)
@@ -78,7 +78,7 @@ func TestMaxRunsWhenOthersEndDuringTheLastRun(t *testing.T) {
 func TestMaxRunsTakesNoLocksLongBeforeTheLastRun(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	job := b.job(func(p *db.CreateJobParams) {
+	job := b.job(func(p *newJob) {
 		p.MaxRuns, p.ScheduledFor = new(int64(100)), new(p.ScheduledFor.Add(time.Hour))
 	})
 	b.backfill(job, 3)

@@ -13,7 +13,7 @@ import (
 // overdue creates a job with an interval of ten minutes that missed six occurrences; the last one
 // two minutes ago.
 func (b bench) overdue(policy db.MisfirePolicy, window *int64) uuid.UUID {
-	return b.job(func(p *db.CreateJobParams) {
+	return b.job(func(p *newJob) {
 		p.MisfirePolicy, p.CatchupWindowSeconds = policy, window
 		p.CreatedAt = p.CreatedAt.Add(time.Minute - 62*time.Minute)
 		p.AnchorAt, p.IntervalSeconds, p.ScheduledFor = &p.CreatedAt, new(int64(600)), new(p.CreatedAt.Add(10*time.Minute))

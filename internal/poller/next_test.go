@@ -38,7 +38,7 @@ func TestRunThatIsNearAfterAClaim(t *testing.T) {
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	b.job(func(p *db.CreateJobParams) { p.ScheduledFor = new(p.ScheduledFor.Add(1900 * time.Millisecond)) }) // in 0.9 s
+	b.job(func(p *newJob) { p.ScheduledFor = new(p.ScheduledFor.Add(1900 * time.Millisecond)) }) // in 0.9 s
 
 	b.Pool = pool
 	p := b.poller(succeed, poller.Config{PollInterval: time.Minute})

@@ -29,7 +29,7 @@ func TestOverlap(t *testing.T) {
 				t.Parallel()
 				b := setup(t)
 				// Due now and each second, and this run takes as long as two and a half.
-				job := b.job(func(p *db.CreateJobParams) {
+				job := b.job(func(p *newJob) {
 					p.OverlapPolicy, p.IntervalSeconds, p.ScheduledFor = c.policy, new(int64(1)), new(p.CreatedAt.Add(61*time.Second))
 				})
 				var due int
@@ -56,7 +56,7 @@ func TestOverlap(t *testing.T) {
 	t.Run("of runs that may", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		b.job(func(p *db.CreateJobParams) {
+		b.job(func(p *newJob) {
 			p.OverlapPolicy, p.MaxRuns = db.OverlapPolicyALLOWALL, new(int64(3))
 			p.IntervalSeconds, p.ScheduledFor = new(int64(20)), new(p.CreatedAt.Add(20*time.Second))
 		})
@@ -91,7 +91,7 @@ func TestOverlap(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				b := setup(t)
-				job := b.job(func(p *db.CreateJobParams) {
+				job := b.job(func(p *newJob) {
 					p.OverlapPolicy, p.MaxRuns = db.OverlapPolicyCANCELOTHER, new(int64(2))
 					p.IntervalSeconds, p.ScheduledFor = new(int64(2)), new(p.CreatedAt.Add(60*time.Second))
 				})
@@ -138,7 +138,7 @@ func TestOverlap(t *testing.T) {
 	t.Run("ends a run that waits for another attempt", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		job := b.job(func(p *db.CreateJobParams) {
+		job := b.job(func(p *newJob) {
 			p.OverlapPolicy, p.MaxRuns = db.OverlapPolicyCANCELOTHER, new(int64(2))
 			p.MinBackoffSeconds, p.MaxBackoffSeconds = 1000, 1000
 			p.IntervalSeconds, p.ScheduledFor = new(int64(20)), new(p.CreatedAt.Add(20*time.Second))

@@ -237,7 +237,7 @@ func (p *Poller) Pass(ctx context.Context) (int, error) {
 	claimed, _, err := p.claimAndStart(ctx, batch.Done)
 	if err == nil {
 		var limited int
-		limited, err = p.claimAllLimited(ctx, batch.Done)
+		limited, err = p.claimLimited(ctx, p.limited.queues(access.IsConnection), batch.Done)
 		claimed += limited
 	}
 	batch.Add(claimed - most)

@@ -68,33 +68,37 @@ func (b bench) drain(e executor.Executor) int {
 	}
 }
 
+// newJob is a job that is created, with its first occurrence. Nil: it has none.
+type newJob struct {
+	db.CreateJobParams
+	ScheduledFor *time.Time
+}
+
 // dueJob creates a job with an interval of a minute that was due a moment ago, and returns its id.
 func (b bench) dueJob() uuid.UUID {
 	b.T.Helper()
-	return b.job(func(*db.CreateJobParams) {})
+	return b.job(func(*newJob) {})
 }
 
 // job creates a job as dueJob does, but for what change changes.
-func (b bench) job(change func(*db.CreateJobParams)) uuid.UUID {
+func (b bench) job(change func(*newJob)) uuid.UUID {
 	b.T.Helper()
 	now, err := b.DatabaseTime(b.T.Context())
 	require.NoError(b.T, err)
 	created := now.Add(-61 * time.Second)
-	params := db.CreateJobParams{
+	params := newJob{ScheduledFor: new(created.Add(time.Minute)), CreateJobParams: db.CreateJobParams{
 		OnSkipped: db.OnSkippedDROP, AlertAfterFailures: 1,
 		ID: uuid.Must(uuid.NewV7()), Namespace: access.DefaultNamespace, UpdatedBy: "test", Name: "due", Payload: []byte(`{"n":1}`),
 		Target: []byte(`{"type":"log"}`), SecretNames: []string{},
-		IntervalSeconds: new(int64(60)), AnchorAt: &created, CreatedAt: created, ScheduledFor: new(created.Add(time.Minute)),
+		IntervalSeconds: new(int64(60)), AnchorAt: &created, CreatedAt: created,
 		MisfirePolicy: db.MisfirePolicyFIREONCE, OverlapPolicy: db.OverlapPolicySKIP, RunHistory: db.RunHistoryALL,
 		MaxAttempts: 3, AttemptDeadlineSeconds: 60,
-	}
+	}}
 	change(&params)
-	if group := params.ConcurrencyGroup; group != nil {
-		params.QualifiedGroup = new(access.QualifiedGroup(params.Namespace, *group))
-		params.FirstQueue = params.QualifiedGroup
+	require.NoError(b.T, b.CreateJob(b.T.Context(), params.CreateJobParams))
+	if params.ScheduledFor != nil {
+		require.NoError(b.T, b.CreateFirst(b.T.Context(), db.CreateFirstParams{ID: params.ID, ScheduledFor: *params.ScheduledFor}))
 	}
-	_, err = b.CreateJob(b.T.Context(), params)
-	require.NoError(b.T, err)
 	return params.ID
 }
 
@@ -111,21 +115,26 @@ func (b bench) jobStatus(job uuid.UUID) (status, reason string) {
 	return status, reason
 }
 
-// completion completes a row that an instance has executed.
-func completion(of db.ClaimRow) db.CompleteParams {
+// complete completes a row that an instance has executed, and returns how many runs have ended.
+func (b bench) complete(of db.ClaimRow) int {
+	b.T.Helper()
 	row := of.Claimed
-	return db.CompleteParams{
-		JobIds: []uuid.UUID{row.JobID}, ScheduledFors: []time.Time{row.ScheduledFor}, Tokens: []int64{row.Token},
-		Revisions: []int32{
-			row.Revision,
-		}, Triggers: []string{string(row.Trigger)}, RetryOfs: []time.Time{{}}, Results: []string{""},
-		Attempts: []int16{row.Attempt}, StartedAts: []time.Time{row.StartedAt}, FinishedAts: []time.Time{of.ReadAt},
-		Statuses: []string{
-			string(db.RunStatusSUCCEEDED),
-		}, Reasons: []string{""}, Errors: []string{""}, ExecutedBys: []string{""},
-		FailedAttempts: []string{
-			"",
-		}, Occurrences: []int32{1}, Kept: []bool{true}, NextFors: []time.Time{row.ScheduledFor.Add(time.Minute)},
-		SkippedFors: []time.Time{{}}, SkippedCounts: []int32{0}, FinalStatuses: []string{""}, StatusReasons: []string{""}, JobVersions: []int32{0},
+	jobs, instants, finished := []uuid.UUID{row.JobID}, []time.Time{row.ScheduledFor}, []time.Time{of.ReadAt}
+	triggers, succeeded := []string{string(row.Trigger)}, []string{string(db.RunStatusSUCCEEDED)}
+	attempts, started := []int16{row.Attempt}, []time.Time{row.StartedAt}
+	ended, err := b.Complete(b.T.Context(), db.CompleteParams{
+		JobIds: jobs, ScheduledFors: instants, Tokens: []int64{row.Token}, Revisions: []int32{row.Revision}, Triggers: triggers,
+		Attempts: attempts, StartedAts: started, FinishedAts: finished, Statuses: succeeded,
+		NextFors: []time.Time{row.ScheduledFor.Add(time.Minute)}, FinalStatuses: []string{""}, StatusReasons: []string{""},
+	})
+	require.NoError(b.T, err)
+	if len(ended) > 0 {
+		require.NoError(b.T, b.RecordRuns(b.T.Context(), db.RecordRunsParams{
+			JobIds: jobs, ScheduledFors: instants, Triggers: triggers, RetryOfs: []time.Time{{}}, Attempts: attempts, StartedAts: started,
+			FinishedAts: finished, Statuses: succeeded, Reasons: []string{""}, Errors: []string{""}, Results: []string{""},
+			ExecutedBys: []string{""}, FailedAttempts: []string{""}, Occurrences: []int32{1}, JobVersions: []int32{0},
+			CancelRequestedAts: []time.Time{{}}, Payloads: []string{""}, CausedBys: []uuid.UUID{{}},
+		}))
 	}
+	return len(ended)
 }

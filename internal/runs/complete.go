@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"punctual/gen/db"
+	"punctual/internal/database"
 	"punctual/internal/history"
-	"punctual/internal/runid"
 )
 
 // complete completes runs, and tells what that means. It creates the partitions that are missing
@@ -24,13 +24,13 @@ func (s Store) complete(ctx context.Context, batch []*Ended) ([]db.CompleteRow, 
 		return nil, err
 	}
 	params := completion(batch)
-	for {
+	for hasPartitions := false; ; {
 		rows, err := s.completeAndTell(ctx, batch, params, &happened)
 		switch {
-		case isMissingPartition(err):
-			err = s.createPartitions(ctx, params)
+		case isMissingPartition(err) && !hasPartitions:
+			err, hasPartitions = s.createPartitions(ctx, batch), true
 		case isStored(err):
-			err = s.leaveStored(ctx, params)
+			err = s.leaveStored(ctx, batch)
 		case isTaken(err):
 			err = s.stepAside(ctx, params, batch)
 		case err == nil:
@@ -43,11 +43,12 @@ func (s Store) complete(ctx context.Context, batch []*Ended) ([]db.CompleteRow, 
 }
 
 // createPartitions creates the partitions that the runs of a completion are stored in.
-func (s Store) createPartitions(ctx context.Context, c db.CompleteParams) error {
-	scheduledFors := slices.Clone(c.ScheduledFors)
-	for i, count := range c.SkippedCounts {
-		if count > 0 {
-			scheduledFors = append(scheduledFors, c.SkippedFors[i])
+func (s Store) createPartitions(ctx context.Context, batch []*Ended) error {
+	scheduledFors := make([]time.Time, 0, len(batch))
+	for _, e := range batch {
+		scheduledFors = append(scheduledFors, e.Due.ScheduledFor)
+		if e.skippedBehindIt() > 0 {
+			scheduledFors = append(scheduledFors, e.step.SkippedFrom)
 		}
 	}
 	return history.CreatePartitions(ctx, s.Queries, scheduledFors)
@@ -56,21 +57,22 @@ func (s Store) createPartitions(ctx context.Context, c db.CompleteParams) error 
 // leaveStored makes a completion store no run for an occurrence that has one: a job comes to the
 // same instant again if its schedule is changed to and fro. It fails if it finds no such run,
 // because the completion would be repeated for ever.
-func (s Store) leaveStored(ctx context.Context, c db.CompleteParams) error {
-	rows, err := s.Queries.ListStored(ctx, db.ListStoredParams{
-		JobIds: c.JobIds, ScheduledFors: c.ScheduledFors,
-		Earliest: slices.MinFunc(c.ScheduledFors, time.Time.Compare), Latest: slices.MaxFunc(c.ScheduledFors, time.Time.Compare),
-	})
+func (s Store) leaveStored(ctx context.Context, batch []*Ended) error {
+	var p db.ListStoredParams
+	for _, e := range batch {
+		p.JobIds, p.ScheduledFors = append(p.JobIds, e.Due.JobID), append(p.ScheduledFors, e.Due.ScheduledFor)
+	}
+	p.Earliest, p.Latest = slices.MinFunc(p.ScheduledFors, time.Time.Compare), slices.MaxFunc(p.ScheduledFors, time.Time.Compare)
+	rows, err := s.Queries.ListStored(ctx, p)
 	if err != nil {
 		return fmt.Errorf("read which runs are stored: %w", err)
 	}
 	stored := keysOf(rows, func(r db.ListStoredRow) key { return keyOf(r.JobID, r.ScheduledFor) })
 	found := false
-	for i, kept := range c.Kept {
-		if kept && stored[keyOf(c.JobIds[i], c.ScheduledFors[i])] {
-			c.Kept[i], found = false, true
-			s.Logger.WarnContext(ctx, "an occurrence has a run already; that run is kept and the new one is not stored",
-				"runId", runid.New(c.JobIds[i], c.ScheduledFors[i]))
+	for _, e := range batch {
+		if e.isRecorded() && stored[keyOf(e.Due.JobID, e.Due.ScheduledFor)] {
+			e.hasRun, found = true, true
+			s.Logger.WarnContext(ctx, "an occurrence has a run already; that run is kept and the new one is not stored", "runId", e.RunID())
 		}
 	}
 	if !found {
@@ -110,13 +112,7 @@ func isMissingPartition(err error) bool {
 
 // isStored tells the error for an occurrence that has a run from the error for a row of due that
 // exists. The history has a table for each day.
-func isStored(err error) bool {
-	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pg.Code == pgerrcode.UniqueViolation && strings.HasPrefix(pg.TableName, "runs_")
-}
+func isStored(err error) bool { return strings.HasPrefix(database.ViolatedUnique(err), "runs_") }
 
 // isTaken tells the error for a row of due that exists from that for an occurrence that has a run.
-func isTaken(err error) bool {
-	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pg.Code == pgerrcode.UniqueViolation && pg.TableName == "due"
-}
+func isTaken(err error) bool { return strings.HasPrefix(database.ViolatedUnique(err), "due_") }

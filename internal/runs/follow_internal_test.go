@@ -151,8 +151,14 @@ func TestCompletionCountsSkippedOccurrences(t *testing.T) {
 	_, missed := newClaimed(newRow(nil)).Prepare(at(3.5))
 	long := begin(t, func(_ *db.Claimed, job *db.Job) { job.RunHistory = db.RunHistoryFAILURES }).End(at(3.5), nil, nil)
 	require.Equal(t, policy.Step{Next: at(4), Skipped: 2, SkippedFrom: at(2)}, long.step)
-	c := completion([]*Ended{missed, long})
-	require.Equal(t, []int32{2, 1}, c.Occurrences, "the missed run stands for both")
-	require.Equal(t, []int32{0, 2}, c.SkippedCounts)
-	require.Equal(t, []bool{true, false}, c.Kept, "the second job keeps failures only")
+	rows := []db.CompleteRow{{JobID: missed.Due.JobID, ScheduledFor: missed.Due.ScheduledFor}}
+	all, err := recordsOf([]*Ended{missed}, rows)
+	require.NoError(t, err)
+	require.Equal(t, []int32{2}, all.runs.Occurrences, "the missed run stands for both")
+	require.Empty(t, all.overlaps)
+	all, err = recordsOf([]*Ended{long}, rows)
+	require.NoError(t, err)
+	require.Empty(t, all.runs, "the job keeps failures only")
+	require.Equal(t, []time.Time{at(2)}, all.overlaps.ScheduledFors)
+	require.Equal(t, []int32{2}, all.overlaps.Occurrences)
 }

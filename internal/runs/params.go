@@ -1,6 +1,9 @@
 package runs
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -9,39 +12,130 @@ import (
 	"punctual/internal/clock"
 )
 
-// completion returns the parameters that complete runs.
+// completion returns the parameters that end runs.
 func completion(batch []*Ended) db.CompleteParams {
 	n := len(batch)
 	c := db.CompleteParams{
 		JobIds: make([]uuid.UUID, n), ScheduledFors: make([]time.Time, n), Tokens: make([]int64, n), Revisions: make([]int32, n),
-		Triggers: make([]string, n), RetryOfs: make([]time.Time, n), Attempts: make([]int16, n),
-		StartedAts: make([]time.Time, n), FinishedAts: make([]time.Time, n), Statuses: make([]string, n), Reasons: make([]string, n),
-		Errors: make([]string, n), Results: make([]string, n), ExecutedBys: make([]string, n), FailedAttempts: make([]string, n),
-		Occurrences: make([]int32, n), Kept: make([]bool, n),
-		NextFors: make([]time.Time, n), SkippedFors: make([]time.Time, n), SkippedCounts: make([]int32, n),
-		FinalStatuses: make([]string, n), StatusReasons: make([]string, n), JobVersions: make([]int32, n),
+		Triggers: make([]string, n), Attempts: make([]int16, n), StartedAts: make([]time.Time, n), FinishedAts: make([]time.Time, n),
+		Statuses: make([]string, n), NextFors: make([]time.Time, n), FinalStatuses: make([]string, n), StatusReasons: make([]string, n),
 	}
 	for i, e := range batch {
-		occurrences, skipped := 1, e.step.Skipped
-		if e.status == db.RunStatusSKIPPED {
-			// The run itself is the first of the skipped occurrences, and stands for all of them.
-			occurrences, skipped = max(skipped, 1), 0
-		}
 		row := &e.Due
 		c.JobIds[i], c.ScheduledFors[i], c.Tokens[i], c.Revisions[i] = row.JobID, row.ScheduledFor, row.Token, row.Revision
-		c.Triggers[i], c.RetryOfs[i] = string(row.Trigger), clock.OrZero(row.RetryOf)
-		c.Attempts[i], c.StartedAts[i], c.FinishedAts[i] = e.attempt, e.started, e.finished
-		c.Statuses[i], c.Reasons[i], c.Errors[i] = string(e.status), string(e.reason), e.error
-		c.Results[i], c.ExecutedBys[i], c.FailedAttempts[i] = string(e.result), e.executedBy, string(row.FailedAttempts)
-		c.Occurrences[i] = int32(occurrences)
-		c.Kept[i] = e.Job.RunHistory == db.RunHistoryALL || e.status != db.RunStatusSUCCEEDED
-		c.NextFors[i], c.SkippedFors[i], c.SkippedCounts[i] = e.step.Next, e.step.SkippedFrom, int32(skipped)
-		if e.attempt > 0 {
-			c.JobVersions[i] = laterVersion(e.jobVersion)
-		}
+		c.Triggers[i], c.Attempts[i], c.StartedAts[i], c.FinishedAts[i] = string(row.Trigger), e.attempt, e.started, e.finished
+		c.Statuses[i], c.NextFors[i] = string(e.status), e.step.Next
 		c.FinalStatuses[i], c.StatusReasons[i] = string(e.step.FinalStatus), e.step.StatusReason
 	}
 	return c
+}
+
+// isRecorded reports whether the run is written down: its job may keep failures only.
+func (e *Ended) isRecorded() bool {
+	return !e.hasRun && (e.Job.RunHistory == db.RunHistoryALL || e.status != db.RunStatusSUCCEEDED)
+}
+
+// skippedBehindIt returns how many occurrences were skipped during the run. A run that is skipped
+// itself is the first of them, and stands for all.
+func (e *Ended) skippedBehindIt() int {
+	if e.status == db.RunStatusSKIPPED {
+		return 0
+	}
+	return e.step.Skipped
+}
+
+// occurrences returns how many occurrences the run stands for.
+func (e *Ended) occurrences() int {
+	if e.status != db.RunStatusSKIPPED {
+		return 1
+	}
+	return max(e.step.Skipped, 1)
+}
+
+// records are what is written down of the runs that a completion has ended.
+type records struct {
+	runs     db.RecordRunsParams
+	overlaps db.RecordOverlapsParams
+	ends     db.AuditEndsParams
+}
+
+// recordsOf returns what is written down of a batch, of which a completion has ended these rows.
+func recordsOf(batch []*Ended, rows []db.CompleteRow) (all records, err error) {
+	runs := make(map[key]*Ended, len(batch))
+	for _, e := range batch {
+		runs[keyOf(e.Due.JobID, e.Due.ScheduledFor)] = e
+	}
+	hasEnded := map[uuid.UUID]bool{}
+	for i := range rows {
+		row := &rows[i]
+		e := runs[keyOf(row.JobID, row.ScheduledFor)]
+		if e.isRecorded() {
+			all.addRun(e, row)
+		}
+		if n := e.skippedBehindIt(); n > 0 {
+			o := &all.overlaps
+			o.JobIds, o.ScheduledFors = append(o.JobIds, row.JobID), append(o.ScheduledFors, e.step.SkippedFrom)
+			o.FinishedAts, o.Occurrences = append(o.FinishedAts, e.finished), append(o.Occurrences, int32(n))
+		}
+		if row.FinalStatus != "" && !hasEnded[row.JobID] { // several of the job's runs may have ended
+			hasEnded[row.JobID] = true
+			if err := all.addEnd(e, row); err != nil {
+				return all, err
+			}
+		}
+	}
+	return all, nil
+}
+
+// addRun adds a run.
+func (all *records) addRun(e *Ended, row *db.CompleteRow) {
+	r := &all.runs
+	version := int32(0)
+	if e.attempt > 0 {
+		version = laterVersion(e.jobVersion)
+	}
+	r.JobIds, r.ScheduledFors = append(r.JobIds, row.JobID), append(r.ScheduledFors, row.ScheduledFor)
+	r.Triggers, r.RetryOfs = append(r.Triggers, string(e.Due.Trigger)), append(r.RetryOfs, clock.OrZero(e.Due.RetryOf))
+	r.Attempts, r.StartedAts, r.FinishedAts = append(r.Attempts, e.attempt), append(r.StartedAts, e.started), append(r.FinishedAts, e.finished)
+	r.Statuses, r.Reasons, r.Errors = append(r.Statuses, string(e.status)), append(r.Reasons, string(e.reason)), append(r.Errors, e.error)
+	r.Results, r.ExecutedBys = append(r.Results, string(e.result)), append(r.ExecutedBys, e.executedBy)
+	r.FailedAttempts, r.Occurrences = append(r.FailedAttempts, string(e.Due.FailedAttempts)), append(r.Occurrences, int32(e.occurrences()))
+	r.JobVersions, r.CancelRequestedAts = append(r.JobVersions, version), append(r.CancelRequestedAts, row.CancelRequestedAt)
+	r.Payloads, r.CausedBys = append(r.Payloads, row.Payload), append(r.CausedBys, row.CausedBy)
+}
+
+// addEnd adds that a job was paused, or completed.
+func (all *records) addEnd(e *Ended, row *db.CompleteRow) error {
+	operation, result := "completeJob", map[string]any{"deleted": row.IsDeleted}
+	if row.FinalStatus == string(db.JobStatusPAUSED) {
+		operation, result = "pauseJob", map[string]any{"statusReason": row.StatusReason}
+	}
+	encoded, err := json.Marshal(result)
+	if err != nil {
+		return fmt.Errorf("encode what became of a job: %w", err)
+	}
+	a := &all.ends
+	a.Namespaces, a.Operations = append(a.Namespaces, e.Job.Namespace), append(a.Operations, operation)
+	a.JobIds, a.Results = append(a.JobIds, row.JobID), append(a.Results, string(encoded))
+	return nil
+}
+
+// store writes them down.
+func (all *records) store(ctx context.Context, q *db.Queries) error {
+	if len(all.runs.JobIds) > 0 {
+		if err := q.RecordRuns(ctx, all.runs); err != nil {
+			return err
+		}
+	}
+	if len(all.overlaps.JobIds) > 0 {
+		if err := q.RecordOverlaps(ctx, all.overlaps); err != nil {
+			return err
+		}
+	}
+	if len(all.ends.JobIds) > 0 {
+		return q.AuditEnds(ctx, all.ends)
+	}
+	return nil
 }
 
 // requeue returns the parameters that put runs back, to be tried again.

@@ -45,7 +45,7 @@ func TestPlansOfConnections(t *testing.T) {
 	lease := db.CreateLeaseParams{ID: uuid.New(), Holder: "test", Duration: time.Hour}
 	require.NoError(t, queries.CreateLease(ctx, lease))
 	names := []string{"default/=many", "default/=one"}
-	_, err = queries.LockLimited(ctx, names)
+	_, err = queries.AddConnectionStates(ctx)
 	require.NoError(t, err)
 	locked, err := queries.LockLimited(ctx, names)
 	require.NoError(t, err)

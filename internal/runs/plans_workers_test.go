@@ -37,13 +37,13 @@ func TestPlansOfWorkers(t *testing.T) {
 		claim.Counts, claim.Befores = append(claim.Counts, each), append(claim.Befores, int32(n*each))
 		lease := uuid.Must(uuid.NewV7())
 		for range each {
-			claim.LeaseIds, claim.Holders = append(claim.LeaseIds, lease), append(claim.Holders, "w")
-			claim.Durations = append(claim.Durations, time.Minute)
+			claim.LeaseIds = append(claim.LeaseIds, lease)
 		}
 	}
 	rows, err := db.New(pool).ClaimQueued(t.Context(), claim)
 	require.NoError(t, err)
 	require.Len(t, rows, queues*each)
+	var granted db.GrantLeasesParams
 	list, forget := db.ListLeasedParams{}, db.ForgetLeasesParams{EmptyIds: []uuid.UUID{}}
 	for i := range rows {
 		row := &rows[i].Claimed
@@ -56,7 +56,12 @@ func TestPlansOfWorkers(t *testing.T) {
 		list.ScheduledFors, list.JobTails = append(list.ScheduledFors, scheduledFor), append(list.JobTails, tail)
 		list.Tokens = append(list.Tokens, row.Token)
 		forget.Ids = append(forget.Ids, row.LeaseID)
+		granted.LeaseIds, granted.Holders = append(granted.LeaseIds, row.LeaseID), append(granted.Holders, "w")
+		granted.Durations, granted.Queues = append(granted.Durations, time.Minute), append(granted.Queues, *row.Queue)
+		granted.JobIds, granted.ScheduledFors = append(granted.JobIds, row.JobID), append(granted.ScheduledFors, row.ScheduledFor)
+		granted.JobVersions = append(granted.JobVersions, 1)
 	}
+	require.NoError(t, db.New(pool).GrantLeases(t.Context(), granted))
 	leased, err := db.New(pool).ListLeased(t.Context(), list)
 	require.NoError(t, err)
 	require.Len(t, leased, len(rows))

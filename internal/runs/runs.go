@@ -87,6 +87,8 @@ type run struct {
 	retryAt time.Time
 	// failedAttempt is the attempt that is to be tried again, as the history keeps it.
 	failedAttempt []byte
+	// hasRun is whether the occurrence has a run already, which stays as it is.
+	hasRun bool
 }
 
 // newClaimed returns a run that was claimed.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"punctual/gen/db"
 	"punctual/internal/access"
@@ -75,7 +74,7 @@ func (all *happened) add(e *Ended, wanted events.Set) {
 	if e.isLate() {
 		ofRun(events.RunLate)
 	}
-	if e.step.Skipped > 0 && e.status != db.RunStatusSKIPPED && wanted.Has(events.RunSkipped) {
+	if e.skippedBehindIt() > 0 && wanted.Has(events.RunSkipped) {
 		if all.skipped == nil {
 			all.skipped = map[int]*Ended{}
 		}
@@ -98,16 +97,13 @@ func (all *happened) add(e *Ended, wanted events.Set) {
 func (e *Ended) told() events.Run {
 	run := events.Run{
 		ID: e.RunID(), Status: e.status, Reason: e.reason, Trigger: e.Due.Trigger, ScheduledFor: e.Due.ScheduledFor,
-		FinishedAt: e.finished, Attempt: e.attempt, Occurrences: 1, Error: e.error, Depth: e.Due.EventDepth,
+		FinishedAt: e.finished, Attempt: e.attempt, Occurrences: int64(e.occurrences()), Error: e.error, Depth: e.Due.EventDepth,
 	}
 	if e.attempt > 0 {
 		run.StartedAt = e.started
 	}
 	if e.Due.HeldUntil != nil {
 		run.HeldUntil = *e.Due.HeldUntil
-	}
-	if e.status == db.RunStatusSKIPPED {
-		run.Occurrences = max(int64(e.step.Skipped), 1)
 	}
 	return run
 }
@@ -128,7 +124,7 @@ func (s Store) observe(e *Ended) {
 	}
 	target := executor.TypeOf(e.Job.Target)
 	s.Observe(&e.Job, target, e.told())
-	if e.step.Skipped > 0 && e.status != db.RunStatusSKIPPED {
+	if e.skippedBehindIt() > 0 {
 		s.Observe(&e.Job, target, e.skippedBehind())
 	}
 }
@@ -173,26 +169,31 @@ func (e *Ended) isLate() bool {
 }
 
 // completeAndTell completes runs. If that starts jobs, or if something is to be noted of the jobs
-// of the runs, all is one transaction; otherwise the completion is all that there is.
+// of the runs, this is done in the same transaction.
 func (s Store) completeAndTell(
 	ctx context.Context, batch []*Ended, params db.CompleteParams, all *happened,
-) ([]db.CompleteRow, error) {
-	if !all.starts && all.watched.isEmpty() {
-		rows, err := s.Queries.Complete(ctx, params)
-		if err == nil && len(all.events) > 0 {
-			s.Events.Publish(all.stored(storedKeys(rows))...)
-		}
-		return rows, err
-	}
-	var rows []db.CompleteRow
-	var committed func()
-	err := pgx.BeginTxFunc(ctx, s.Pool, database.Locking, func(tx pgx.Tx) (err error) {
-		q := db.New(tx)
-		if err := all.watched.lock(ctx, q, batch); err != nil {
+) (rows []db.CompleteRow, err error) {
+	committed := func() {}
+	err = database.Transact(ctx, s.Pool, func(tx *database.Tx) (err error) {
+		q, later := db.New(tx), db.New(tx.Later())
+		if err := all.watched.lock(ctx, later, batch); err != nil {
 			return fmt.Errorf("lock the jobs of runs: %w", err)
 		}
 		if rows, err = q.Complete(ctx, params); err != nil {
 			return err
+		}
+		records, err := recordsOf(batch, rows)
+		if err != nil {
+			return err
+		}
+		if err := records.store(ctx, later); err != nil {
+			return err
+		}
+		if !all.starts && all.watched.isEmpty() {
+			if len(all.events) > 0 {
+				committed = func() { s.Events.Publish(all.stored(storedKeys(rows))...) }
+			}
+			return nil
 		}
 		if err := all.findSkipped(ctx, tx); err != nil {
 			return err
@@ -214,7 +215,7 @@ func (s Store) completeAndTell(
 
 // findSkipped forgets the events of skipped occurrences that a completion did not store, because
 // they have another run.
-func (all *happened) findSkipped(ctx context.Context, tx pgx.Tx) error {
+func (all *happened) findSkipped(ctx context.Context, tx db.DBTX) error {
 	if len(all.skipped) == 0 {
 		return nil
 	}

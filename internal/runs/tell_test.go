@@ -1,6 +1,7 @@
 package runs_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -11,32 +12,33 @@ import (
 	"punctual/internal/testdb/enginetest"
 )
 
-// Telling costs nothing where nobody wants to know: the completion is the one statement that it is
+// Telling costs nothing where nobody wants to know: the completion is the transaction that it is
 // without events. Which jobs events start, an instance reads every few seconds.
 func TestTell_statements(t *testing.T) {
 	t.Parallel()
 	e, sent := enginetest.NewTraced(t)
 	watched := e.Create(`{"name":"watched","onDemand":true,"maxAttempts":1}`).Job.ID
-	save := func(failure error) []string {
+	save := func(failure error) string {
 		e.Start(watched, "")
 		all := e.EndAll(e.ClaimUnder(e.NewLease(), 0), failure)
 		sent.Take()
 		require.Empty(t, e.Store().Save(t.Context(), all))
-		return sent.Take()
+		return strings.Join(sent.Take(), " ")
 	}
+	const completion = "begin set Complete RecordRuns commit"
 	e.Events.Forget()
-	require.Equal(t, []string{"ListStartsOn", "Complete"}, save(nil))
-	require.Equal(t, []string{"Complete"}, save(nil))
-	require.Equal(t, []string{"Complete"}, save(errNoLuck))
+	require.Equal(t, "ListStartsOn "+completion, save(nil))
+	require.Equal(t, completion, save(nil))
+	require.Equal(t, completion, save(errNoLuck))
 
 	e.Create(`{"name":"alert","startsOn":{"events":["run.failed"],"jobs":{"keys":["another"]}}}`)
-	require.Equal(t, []string{"ListStartsOn", "Complete"}, save(nil))
-	require.Equal(t, []string{"Complete"}, save(errNoLuck), "another job is watched")
+	require.Equal(t, "ListStartsOn "+completion, save(nil))
+	require.Equal(t, completion, save(errNoLuck), "another job is watched")
 
 	e.Create(`{"name":"alert","startsOn":{"events":["run.failed"]}}`)
-	require.Equal(t, []string{"ListStartsOn", "Complete"}, save(nil))
-	require.Equal(t, []string{"Complete"}, save(nil))
-	require.Equal(t, []string{"begin", "Complete", "AddEventStarts", "commit"}, save(errNoLuck))
+	require.Equal(t, "ListStartsOn "+completion, save(nil))
+	require.Equal(t, completion, save(nil))
+	require.Equal(t, "begin set Complete RecordRuns AddEventStarts commit", save(errNoLuck))
 }
 
 // typesTold returns the types of events that start a job, as they happened.

@@ -68,7 +68,7 @@ with success as (
     for update of x
 ), noted as (
     update expected_successes x
-    set expected_by = greatest(x.expected_by, e.succeeded_at + make_interval(secs => e.within_seconds)), overdue_since = null
+    set expected_by = greatest(x.expected_by, later(e.succeeded_at, make_interval(secs => e.within_seconds))), overdue_since = null
     from expected e
     where x.job_id = e.job_id and e.within_seconds is not null
 )

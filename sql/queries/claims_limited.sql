@@ -46,19 +46,12 @@ order by q.name;
 
 -- name: LockLimited :many
 -- Locks what instances know together of connections, by their queues, until the transaction ends.
--- What another instance has locked is skipped: that one serves the queue at the moment. A
--- connection that nobody knows anything of yet gets a row, which the next call locks.
+-- What another instance has locked is skipped: that one serves the queue at the moment.
 with wanted as materialized (
     select c.id, w.queue
     from (select unnest(@queues::text[]) as queue) w
     join connections c
         on c.namespace = split_part(w.queue, '/=', 1) and c.key = substr(w.queue, strpos(w.queue, '/=') + 2) collate "C"
-), made as (
-    insert into connection_states (connection_id)
-    select w.id
-    from wanted w
-    where not exists (select from connection_states s where s.connection_id = w.id)
-    on conflict (connection_id) do nothing
 )
 select w.queue::text as queue, s.connection_id
 from connection_states s
@@ -84,7 +77,7 @@ for update of s skip locked;
 with state as materialized (
     -- The connections: how many runs may begin, from when on, and how far apart.
     select w.queue, s.connection_id, c.max_concurrency, s.down_since is not null as is_down, c.is_adaptive,
-        greatest(s.next_start_at, s.waits_until, now()) as first_at,
+        greatest(s.next_start_at, s.waits_until, now()) as first_at, now() + interval '1 minute' as in_a_minute,
         case when c.max_per_second is null then interval '0' else interval '1 second' / c.max_per_second end as apart,
         case
             when greatest(s.served_at, s.waits_until, s.next_start_at) < now() - interval '10 seconds'
@@ -202,8 +195,8 @@ with state as materialized (
     -- The connections, as they are then. While one is down, no other run begins until it is known
     -- how this one ended, or for a minute.
     update connection_states u
-    set next_start_at = greatest(u.next_start_at, b.last_at + s.apart),
-        waits_until = case when s.is_down and b.last_at is not null then now() + interval '1 minute' else u.waits_until end,
+    set next_start_at = greatest(u.next_start_at, later(b.last_at, s.apart)),
+        waits_until = case when s.is_down and b.last_at is not null then s.in_a_minute else u.waits_until end,
         served_at = now(), served_since = s.served_since
     from state s
     left join (select queue, max(ready_at) as last_at from claimed group by queue) b on b.queue = s.queue
@@ -264,7 +257,9 @@ returning c.namespace, c.key, s.down_since::timestamptz as down_since;
 -- fifth, so that connections which went down together are not called together.
 update connection_states
 set reason = @reason::text, failed_probes = least(failed_probes + 1, 100),
-    waits_until = now() + make_interval(secs => least(60, 5 * power(2, least(failed_probes + 1, 4))) * (1 - 0.2 * @jitter::double precision))
+    waits_until = later(
+        now(), make_interval(secs => least(60, 5 * power(2, least(failed_probes + 1, 4))) * (1 - 0.2 * @jitter::double precision))
+    )
 where connection_id = @connection_id and down_since is not null;
 
 -- name: MarkConnectionUp :one

@@ -13,8 +13,8 @@ delete from instances where expires_at > now() + interval '2 minutes';
 -- Lets leases end when they would if they had been renewed just now. An instance's lasts less than
 -- a minute.
 update leases
-set expires_at = now() + coalesce(duration, interval '1 minute')
-where expires_at > now() + coalesce(duration, interval '1 minute');
+set expires_at = later(now(), coalesce(duration, interval '1 minute'))
+where expires_at > later(now(), coalesce(duration, interval '1 minute'));
 
 -- name: ShortenWaits :exec
 -- Lets connections be called again that would wait for longer than any receiver may ask for, or

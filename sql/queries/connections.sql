@@ -13,6 +13,22 @@ values (
 )
 returning *;
 
+-- name: CreateConnectionState :exec
+-- Stores that instances know nothing of a new connection yet. Call it in the transaction that
+-- creates the connection.
+insert into connection_states (connection_id)
+values (@connection_id);
+
+-- name: AddConnectionStates :execrows
+-- Does the same for connections that have no such row, because an instance of an older version has
+-- created them. Safe from many sessions at once. It skips a connection that somebody deletes.
+insert into connection_states (connection_id)
+select c.id
+from connections c
+where not exists (select from connection_states s where s.connection_id = c.id)
+for key share of c skip locked
+on conflict (connection_id) do nothing;
+
 -- name: GetConnection :one
 -- Reads a connection, and what instances know of it together. Until when it waits is read by a join
 -- of its own, because an instant in Go is not infinite.
@@ -54,7 +70,7 @@ for key share;
 update connections
 set base_url = @base_url, definition = @definition, sealed_secrets = @sealed_secrets, secrets_key_id = @secrets_key_id,
     secret_names = @secret_names, max_concurrency = @max_concurrency, max_per_second = @max_per_second, is_adaptive = @is_adaptive,
-    updated_at = greatest(now(), updated_at + interval '1 microsecond'), updated_by = @updated_by
+    updated_at = greatest(now(), later(updated_at, interval '1 microsecond')), updated_by = @updated_by
 where id = @id and namespace = @namespace;
 
 -- name: IsConnectionUsed :one

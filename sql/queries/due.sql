@@ -3,27 +3,21 @@
 
 -- name: Complete :many
 -- Ends a batch of runs. For each run whose token is still the one of its claim, it moves the row of
--- due to next_for or removes it, writes the row of runs (unless the job keeps failures only),
--- writes the skipped occurrences as one row of runs, and gives the job its final status if nothing
--- comes next, which it writes to the audit. It does all of this or nothing.
+-- due to next_for or removes it, and gives the job its final status if nothing comes next. RecordRuns,
+-- RecordOverlaps and AuditEnds belong to the same transaction: a statement that writes to due and to
+-- runs would not be sent to one node by Citus (decision 8).
 --
--- Returns the runs that it stored. A run is missing if it was completed before, was taken over, or
--- if something changed since its claim: what comes after it (revision), or Split did not happen.
--- ListRevised tells which. The statement fails if an occurrence has a run already; "on conflict"
--- would cost a record of the log and a look at the index for each run. ListStored finds the run.
+-- Returns the runs that it ended, with what their rows of due alone know. A run is missing if it was
+-- completed before, was taken over, or if something changed since its claim: what comes after it
+-- (revision), or Split did not happen. ListRevised tells which.
 --
 -- Safe under concurrency and to repeat: a row with another token belongs to somebody else and is
 -- left alone, and completed rows have moved on.
 with completion as (
-    -- The batch. An array holds no nulls: empty texts, the year 1 and version 0 stand for them.
+    -- The batch. An array holds no nulls: empty texts and the year 1 stand for them.
     select b.job_id, b.scheduled_for, b.token, b.revision, b.trigger::run_trigger as trigger,
-        nullif(b.retry_of, '0001-01-01 00:00:00+00') as retry_of,
         b.attempt, b.started_at, b.finished_at, b.status::run_status as status,
-        nullif(b.reason, '')::run_reason as reason, nullif(b.error, '') as error,
-        nullif(b.result, '')::json as result, nullif(b.executed_by, '') as executed_by,
-        nullif(b.failed_attempts, '')::jsonb as failed_attempts, b.occurrences, b.kept,
         nullif(b.next_for, '0001-01-01 00:00:00+00') as next_for,
-        b.skipped_for, b.skipped_count, nullif(b.job_version, 0) as job_version,
         nullif(b.final_status, '')::job_status as final_status, nullif(b.status_reason, '') as status_reason
     from (
         select
@@ -32,24 +26,13 @@ with completion as (
             unnest((select @tokens::bigint[])) as token,
             unnest((select @revisions::integer[])) as revision,
             unnest((select @triggers::text[])) as trigger,
-            unnest((select @retry_ofs::timestamptz[])) as retry_of,
             unnest((select @attempts::smallint[])) as attempt,
             unnest((select @started_ats::timestamptz[])) as started_at,
             unnest((select @finished_ats::timestamptz[])) as finished_at,
             unnest((select @statuses::text[])) as status,
-            unnest((select @reasons::text[])) as reason,
-            unnest((select @errors::text[])) as error,
-            unnest((select @results::text[])) as result,
-            unnest((select @executed_bys::text[])) as executed_by,
-            unnest((select @failed_attempts::text[])) as failed_attempts,
-            unnest((select @occurrences::integer[])) as occurrences,
-            unnest((select @kept::boolean[])) as kept,
             unnest((select @next_fors::timestamptz[])) as next_for,
-            unnest((select @skipped_fors::timestamptz[])) as skipped_for,
-            unnest((select @skipped_counts::integer[])) as skipped_count,
             unnest((select @final_statuses::text[])) as final_status,
-            unnest((select @status_reasons::text[])) as status_reason,
-            unnest((select @job_versions::integer[])) as job_version
+            unnest((select @status_reasons::text[])) as status_reason
     ) b
 ), moved as (
     -- The rows that go on: to the next occurrence, or to the run that waited for this one. A
@@ -182,57 +165,94 @@ with completion as (
         secrets_digest = case when f.completes and j.delete_after_completion then null else j.secrets_digest end
     from finishing f
     where j.id = f.job_id
-    returning j.namespace, j.id, f.final_status, f.status_reason, j.deleted_at is not null as is_deleted
-), audited as (
-    -- The jobs that the service has paused or completed, written to the audit as AddToAudit does.
-    insert into audit (namespace, actor, operation, resource_type, resource_id, result)
-    select namespace, 'system', case final_status when 'PAUSED' then 'pauseJob' else 'completeJob' end, 'JOB', id::text,
-        case final_status
-            when 'PAUSED' then json_build_object('statusReason', status_reason)
-            else json_build_object('deleted', is_deleted)
-        end
-    from finished
-    where final_status is not null
+    returning j.id, f.final_status, f.status_reason, j.deleted_at is not null as is_deleted
 ), forgotten as (
     -- The versions of deleted jobs, because they contain what the user wrote.
     delete from job_versions v
     where v.job_id = any(array(select f.id from finished f where f.is_deleted))
-), recorded as (
-    -- The runs themselves.
-    insert into runs (
-        job_id, scheduled_for, trigger, retry_of, started_at, finished_at, status, reason, attempt, occurrences, error, result,
-        failed_attempts, executed_by, job_version, cancel_requested_at, payload, caused_by
-    )
-    select job_id, scheduled_for, trigger, retry_of, case when attempt > 0 then started_at end, finished_at, status, reason, attempt,
-        occurrences, error, result, failed_attempts, executed_by, job_version,
-        case
-            when status <> 'SUCCEEDED' then (
-                select d.cancel_requested_at from due d where d.job_id = stored.job_id and d.scheduled_for = stored.scheduled_for
-            )
-        end,
-        -- Only a run that somebody or an event has started has them.
-        case
-            when trigger <> 'SCHEDULE' then (
-                select d.payload from due d where d.job_id = stored.job_id and d.scheduled_for = stored.scheduled_for
-            )
-        end,
-        case
-            when trigger <> 'SCHEDULE' then (
-                select d.caused_by from due d where d.job_id = stored.job_id and d.scheduled_for = stored.scheduled_for
-            )
-        end
-    from stored
-    where kept
-), skipped as (
-    -- The occurrences that came due during the runs and are not executed.
-    insert into runs (job_id, scheduled_for, finished_at, status, reason, attempt, occurrences)
-    select job_id, skipped_for, finished_at, 'SKIPPED', 'OVERLAP', 0, skipped_count
-    from stored
-    where skipped_count > 0
-    on conflict (job_id, scheduled_for) do nothing
 )
-select job_id::uuid as job_id, scheduled_for::timestamptz as scheduled_for
-from stored;
+select s.job_id::uuid as job_id, s.scheduled_for::timestamptz as scheduled_for,
+    coalesce(case
+        when s.status <> 'SUCCEEDED' then (
+            select d.cancel_requested_at from due d where d.job_id = s.job_id and d.scheduled_for = s.scheduled_for
+        )
+    end, '0001-01-01 00:00:00+00')::timestamptz as cancel_requested_at,
+    -- Only a run that somebody or an event has started has them.
+    coalesce(case
+        when s.trigger <> 'SCHEDULE' then (
+            select d.payload::text from due d where d.job_id = s.job_id and d.scheduled_for = s.scheduled_for
+        )
+    end, '')::text as payload,
+    coalesce(case
+        when s.trigger <> 'SCHEDULE' then (
+            select d.caused_by from due d where d.job_id = s.job_id and d.scheduled_for = s.scheduled_for
+        )
+    end, '00000000-0000-0000-0000-000000000000')::uuid as caused_by,
+    coalesce(f.final_status::text, '')::text as final_status, coalesce(f.status_reason, '')::text as status_reason,
+    coalesce(f.is_deleted, false)::boolean as is_deleted
+from stored s
+left join finished f on f.id = s.job_id and f.final_status is not null;
+
+-- name: RecordRuns :exec
+-- Writes the runs that Complete has ended, unless the job keeps failures only. It fails if an
+-- occurrence has a run already: "on conflict" would cost a record of the log and a look at the index
+-- for each run. ListStored finds the run. Empty texts, the year 1 and version 0 stand for nulls.
+insert into runs (
+    job_id, scheduled_for, trigger, retry_of, started_at, finished_at, status, reason, attempt, occurrences, error, result,
+    failed_attempts, executed_by, job_version, cancel_requested_at, payload, caused_by
+)
+select b.job_id, b.scheduled_for, b.trigger::run_trigger, nullif(b.retry_of, '0001-01-01 00:00:00+00'),
+    case when b.attempt > 0 then b.started_at end, b.finished_at, b.status::run_status, nullif(b.reason, '')::run_reason, b.attempt,
+    b.occurrences, nullif(b.error, ''), nullif(b.result, '')::json, nullif(b.failed_attempts, '')::jsonb, nullif(b.executed_by, ''),
+    nullif(b.job_version, 0), nullif(b.cancel_requested_at, '0001-01-01 00:00:00+00'), nullif(b.payload, '')::json,
+    nullif(b.caused_by, '00000000-0000-0000-0000-000000000000')
+from (
+    select
+        unnest((select @job_ids::uuid[])) as job_id,
+        unnest((select @scheduled_fors::timestamptz[])) as scheduled_for,
+        unnest((select @triggers::text[])) as trigger,
+        unnest((select @retry_ofs::timestamptz[])) as retry_of,
+        unnest((select @attempts::smallint[])) as attempt,
+        unnest((select @started_ats::timestamptz[])) as started_at,
+        unnest((select @finished_ats::timestamptz[])) as finished_at,
+        unnest((select @statuses::text[])) as status,
+        unnest((select @reasons::text[])) as reason,
+        unnest((select @errors::text[])) as error,
+        unnest((select @results::text[])) as result,
+        unnest((select @executed_bys::text[])) as executed_by,
+        unnest((select @failed_attempts::text[])) as failed_attempts,
+        unnest((select @occurrences::integer[])) as occurrences,
+        unnest((select @job_versions::integer[])) as job_version,
+        unnest((select @cancel_requested_ats::timestamptz[])) as cancel_requested_at,
+        unnest((select @payloads::text[])) as payload,
+        unnest((select @caused_bys::uuid[])) as caused_by
+) b;
+
+-- name: RecordOverlaps :exec
+-- Writes the occurrences that came due during runs and are not executed, each with those after it as
+-- one run, unless there is another run of the instant.
+insert into runs (job_id, scheduled_for, finished_at, status, reason, attempt, occurrences)
+select b.job_id, b.scheduled_for, b.finished_at, 'SKIPPED', 'OVERLAP', 0, b.occurrences
+from (
+    select
+        unnest((select @job_ids::uuid[])) as job_id,
+        unnest((select @scheduled_fors::timestamptz[])) as scheduled_for,
+        unnest((select @finished_ats::timestamptz[])) as finished_at,
+        unnest((select @occurrences::integer[])) as occurrences
+) b
+on conflict (job_id, scheduled_for) do nothing;
+
+-- name: AuditEnds :exec
+-- Writes to the audit, as AddToAudit does, which jobs Complete has paused or completed.
+insert into audit (namespace, actor, operation, resource_type, resource_id, result)
+select b.namespace, 'system', b.operation, 'JOB', b.job_id::text, b.result::json
+from (
+    select
+        unnest((select @namespaces::text[])) as namespace,
+        unnest((select @operations::text[])) as operation,
+        unnest((select @job_ids::uuid[])) as job_id,
+        unnest((select @results::text[])) as result
+) b;
 
 -- name: ListRevised :many
 -- The runs of a batch whose claim still stands, with what has become of their row and job since.

@@ -2,52 +2,14 @@
 -- Time is the database's: the first occurrence of a job is computed from this.
 select clock_timestamp()::timestamptz;
 
--- name: CreateJob :one
--- One statement stores the job, its first occurrence and its entry in the audit, so none exists
--- without the others. Nobody sees or touches any of them before it commits.
+-- name: CreateJob :exec
+-- Stores a job. CreateFirst, CreateExpectation and AuditCreation belong to the same transaction, and
+-- do nothing if this has stored none; ReadCreated returns the job.
 --
 -- created_at is the instant from which the first occurrence was computed. An estimate (is_estimate)
--- that is ahead of the database's clock, or more than a tenth of a second behind it, stores nothing
--- and returns no row: then the caller asks for the time. read_at is for the next estimate. Neither
--- does an attempt whose place another has taken, or whose namespace is being moved (AddToAudit),
--- nor a job whose connection does not exist.
-with checked as (
-    -- One row, or none if the estimate or the attempt is refused.
-    select @created_at::timestamptz as created_at
-    where (
-            sqlc.narg(connection)::text is null
-            or exists (select from connections c where c.namespace = @namespace and c.key = sqlc.narg(connection)::text for key share)
-        )
-      and (
-            not @is_estimate::boolean
-            or @created_at::timestamptz between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
-        )
-      and (
-            strpos(@request_id::text, '~') = 0
-            or exists (select from idempotency_keys k where k.request_id = @request_id::text for key share)
-        )
-      and exists (select from namespaces n where n.name = @namespace and n.moving_since is null)
-), first as (
-    -- The first occurrence, if the job has a schedule. One that has just passed is ready from now
-    -- on.
-    insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
-    select
-        @id, sqlc.narg(scheduled_for)::timestamptz, greatest(sqlc.narg(scheduled_for)::timestamptz, created_at), true,
-        sqlc.narg(qualified_group), sqlc.narg(first_queue), sqlc.narg(first_queue)::text is not null
-    from checked
-    where sqlc.narg(scheduled_for)::timestamptz is not null
-), expected as (
-    -- When it is to have succeeded, as ExpectSuccesses.
-    insert into expected_successes (job_id, namespace, expected_by)
-    select @id, @namespace, created_at + make_interval(secs => sqlc.narg(expect_success_within_seconds)::bigint)
-    from checked
-    where sqlc.narg(expect_success_within_seconds)::bigint is not null
-), audited as (
-    -- Who created it, as AddToAudit.
-    insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
-    select @namespace, @updated_by, @operation::text, 'JOB', (@id::uuid)::text, nullif(@request_id::text, ''), '{"version":1}'::json
-    from checked
-)
+-- that is ahead of the database's clock, or more than a tenth of a second behind it, stores nothing:
+-- then the caller asks for the time. Neither does an attempt whose place another has taken, or whose
+-- namespace is being moved (AddToAudit), nor a job whose connection does not exist.
 insert into jobs (
     id, namespace, key, name, description, labels, payload, target, sealed_secrets, secrets_key_id, secret_names, secrets_digest,
     interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds,
@@ -65,8 +27,48 @@ select
     @max_backoff_seconds, @attempt_deadline_seconds, @pause_after_failures, @late_after_seconds, @alert_after_failures,
     sqlc.narg(expect_success_within_seconds), @run_history, @concurrency_group, @max_concurrency,
     @metrics, @public_badge, 'ACTIVE', created_at, created_at, @updated_by
-from checked
-returning sqlc.embed(jobs), clock_timestamp()::timestamptz as read_at;
+from (select @created_at::timestamptz as created_at) given
+where (
+        sqlc.narg(connection)::text is null
+        or exists (select from connections c where c.namespace = @namespace and c.key = sqlc.narg(connection)::text for key share)
+    )
+  and (
+        not @is_estimate::boolean
+        or created_at between clock_timestamp() - interval '100 milliseconds' and clock_timestamp()
+    )
+  and (
+        strpos(@request_id::text, '~') = 0
+        or exists (select from idempotency_keys k where k.request_id = @request_id::text for key share)
+    )
+  and exists (select from namespaces n where n.name = @namespace and n.moving_since is null);
+
+-- name: CreateFirst :exec
+-- Stores the first occurrence of a new job. One that has just passed is ready from now on.
+insert into due (job_id, scheduled_for, ready_at, carries_schedule, concurrency_group, queue, awaits_worker)
+select j.id, @scheduled_for::timestamptz, greatest(@scheduled_for::timestamptz, j.created_at), true, j.qualified_group, j.first_queue,
+    j.first_queue is not null
+from jobs j
+where j.id = @id;
+
+-- name: CreateExpectation :exec
+-- Says when a new job is to have succeeded, as ExpectSuccesses.
+insert into expected_successes (job_id, namespace, expected_by)
+select j.id, j.namespace, j.created_at + make_interval(secs => j.expect_success_within_seconds)
+from jobs j
+where j.id = @id;
+
+-- name: AuditCreation :exec
+-- Writes down who has created a job, as AddToAudit. CreateJob has checked the attempt.
+insert into audit (namespace, actor, operation, resource_type, resource_id, request_id, result)
+select j.namespace, j.updated_by, @operation::text, 'JOB', j.id::text, nullif(@request_id::text, ''), '{"version":1}'::json
+from jobs j
+where j.id = @id;
+
+-- name: ReadCreated :one
+-- A job that was created in this transaction. read_at is for the next estimate of the time.
+select sqlc.embed(jobs), clock_timestamp()::timestamptz as read_at
+from jobs
+where jobs.id = @id;
 
 -- name: GetJob :one
 -- A single snapshot: the job and its due rows belong together whatever fires meanwhile. A run that
@@ -138,16 +140,16 @@ from jobs
 where id = @id and namespace = @namespace and deleted_at is null
 for update;
 
+-- name: KeepVersion :exec
+-- Keeps a job as it is before UpdateJob, in the same transaction, if that makes another version of
+-- it.
+insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
+select o.id, o.version, o.updated_at, o.updated_by, @updated_at, @status, @status_reason, job_image(o)
+from jobs o
+where o.id = @id and o.version < @version;
+
 -- name: UpdateJob :exec
--- Stores a job as it is after a change. The caller holds LockJob. If that is another version, the
--- one before it is kept.
-with superseded as (
-    -- The job as it was: the statement sees the row before its update.
-    insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
-    select o.id, o.version, o.updated_at, o.updated_by, @updated_at, @status, @status_reason, job_image(o)
-    from jobs o
-    where o.id = @id and o.version < @version
-)
+-- Stores a job as it is after a change. The caller holds LockJob, and has called KeepVersion.
 update jobs j
 set name = @name, description = @description, labels = @labels, payload = @payload,
     target = @target, sealed_secrets = @sealed_secrets, secrets_key_id = @secrets_key_id, secret_names = @secret_names,

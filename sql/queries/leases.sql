@@ -10,18 +10,19 @@ update leases
 set expires_at = now() + @duration::interval
 where id = @id and expires_at > now();
 
--- name: RenewLeaseAndInstance :execrows
--- RenewLease and RenewInstance as one statement, because an idle instance should send few. The
--- instance is alive even if the lease is lost.
+-- name: RenewLeaseAndInstance :one
+-- RenewLease and RenewInstance as one statement, because an idle instance should send few. It
+-- returns whether the instance has its row, or no row if the lease is lost.
 with alive as (
-    insert into instances (id, name, version, roles, expires_at, executing, asked_queues, asking)
-    values (@instance_id, @name, @version, @roles, now() + @instance_duration::interval, @executing, @asked_queues, @asking)
-    on conflict (id) do update
-    set expires_at = excluded.expires_at, executing = excluded.executing, asked_queues = excluded.asked_queues, asking = excluded.asking
+    update instances i
+    set expires_at = now() + @instance_duration::interval, executing = @executing, asked_queues = @asked_queues, asking = @asking
+    where i.id = @instance_id
+    returning i.id
 )
 update leases l
 set expires_at = now() + @duration::interval
-where l.id = @id and l.expires_at > now();
+where l.id = @id and l.expires_at > now()
+returning exists (select from alive) as has_row;
 
 -- name: ExpireLease :exec
 -- Ends a lease at once. FreeAbandoned then frees what was held under it.

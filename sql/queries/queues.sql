@@ -17,12 +17,11 @@ from (select unnest(@queues::text[]) as queue) q;
 
 -- name: ClaimQueued :many
 -- Like Claim, for the workers that wait at some queues. @lease_ids has one entry for each run that
--- one of them would take, in their order; @durations and @holders belong to the entries. Of each
--- queue, @counts entries belong to it, after the first @befores. Its first row that is ready goes
--- to the first of them, and so on.
+-- one of them would take, in their order. Of each queue, @counts entries belong to it, after the
+-- first @befores. Its first row that is ready goes to the first of them, and so on.
 --
--- Safe under concurrency like Claim. The leases are created in the same statement, so no run is
--- ever held under a lease that does not exist.
+-- Safe under concurrency like Claim. GrantLeases creates the leases in the same transaction, so no
+-- run is ever held under a lease that does not exist.
 with asked as (
     select
         unnest((select @queues::text[])) as queue,
@@ -60,29 +59,28 @@ with asked as (
     ) c
     where d.job_id = c.job_id and d.scheduled_for = c.scheduled_for
     returning d.*
-), granted as (
-    -- The leases under which something was claimed, with the runs that each holds.
-    insert into leases (id, holder, expires_at, queue, duration, job_ids, scheduled_fors, job_versions)
-    select c.lease_id, min(a.holder), now() + min(a.duration), min(c.queue), min(a.duration), array_agg(c.job_id), array_agg(c.scheduled_for),
-        case when max(j.version) > 1 then array_agg(j.version) end
-    from claimed c
-    join jobs j on j.id = c.job_id
-    join (
-        select distinct on (e.id) e.id, e.holder, e.duration
-        from (
-            select
-                unnest(@lease_ids::uuid[]) as id,
-                unnest(@holders::text[]) as holder,
-                unnest(@durations::interval[]) as duration
-        ) e
-    ) a on a.id = c.lease_id
-    group by c.lease_id
-    returning id, holder, created_at
 )
-select sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at, g.created_at as leased_at, g.holder
+select sqlc.embed(claimed), sqlc.embed(j), clock_timestamp()::timestamptz as read_at, now()::timestamptz as leased_at
 from claimed
-join granted g on g.id = claimed.lease_id
 join jobs j on j.id = claimed.job_id;
+
+-- name: GrantLeases :exec
+-- Creates the leases under which ClaimQueued has claimed runs, with the runs that each holds: one
+-- entry for each run.
+insert into leases (id, holder, expires_at, queue, duration, job_ids, scheduled_fors, job_versions)
+select r.lease_id, min(r.holder), now() + min(r.duration), min(r.queue), min(r.duration), array_agg(r.job_id), array_agg(r.scheduled_for),
+    case when max(r.job_version) > 1 then array_agg(r.job_version) end
+from (
+    select
+        unnest((select @lease_ids::uuid[])) as lease_id,
+        unnest((select @holders::text[])) as holder,
+        unnest((select @durations::interval[])) as duration,
+        unnest((select @queues::text[])) as queue,
+        unnest((select @job_ids::uuid[])) as job_id,
+        unnest((select @scheduled_fors::timestamptz[])) as scheduled_for,
+        unnest((select @job_versions::integer[])) as job_version
+) r
+group by r.lease_id;
 
 -- name: ListLeased :many
 -- The runs of reports that workers hold, each by its id (the last eight bytes lead to the job) and
@@ -173,7 +171,7 @@ where j.id = d.job_id
 -- name: RenewWorkerLease :one
 -- Like RenewLease, for as long as the worker asked for. With @queues, only a lease of these.
 update leases
-set expires_at = now() + duration
+set expires_at = later(now(), duration)
 where id = @id and starts_with(queue, @namespace::text || '/') and expires_at > now()
   and (sqlc.narg(queues)::text[] is null or queue = any(sqlc.narg(queues)))
 returning expires_at;

@@ -62,10 +62,10 @@ select exists (
       and s.labels_left_out > 0
 );
 
--- name: CoarsenRunStats :one
--- Makes hours of some minutes of hours that are over for longer than @kept. Returns how many rows
--- of minutes that were. Safe from many sessions at once: each takes rows that no other has taken,
--- and adds them to the hours as AddRunStats does.
+-- name: TakeRunMinutes :one
+-- Deletes some minutes of hours that are over for longer than @kept, and returns them for
+-- AddRunHours, which belongs to the same transaction. Safe from many sessions at once: each takes
+-- rows that no other has taken.
 with old as (
     -- Some rows of minutes, locked.
     select s.ctid
@@ -79,6 +79,25 @@ with old as (
     where s.ctid = any(array(select o.ctid from old o))
     returning s.namespace, s.label, s.starts_at, s.trigger, s.target_type, s.succeeded, s.failed, s.canceled, s.skipped, s.labels_left_out,
         s.max_lateness, s.lateness, s.duration
+)
+select count(*) as n, coalesce(json_agg(r), '[]')::json as minutes
+from (
+    -- The arrays as texts in the form of PostgreSQL, which it turns into arrays again.
+    select r.namespace, r.label, r.starts_at, r.trigger, r.target_type, r.succeeded, r.failed, r.canceled, r.skipped, r.labels_left_out,
+        r.max_lateness, r.lateness::text as lateness, r.duration::text as duration
+    from removed r
+) r;
+
+-- name: AddRunHours :exec
+-- Adds the minutes that TakeRunMinutes has returned to their hours, as AddRunStats does.
+with minutes as (
+    select m.minute ->> 'namespace' as namespace, m.minute ->> 'label' as label, (m.minute ->> 'starts_at')::timestamptz as starts_at,
+        (m.minute ->> 'trigger')::run_trigger as trigger, m.minute ->> 'target_type' as target_type,
+        (m.minute ->> 'succeeded')::bigint as succeeded, (m.minute ->> 'failed')::bigint as failed,
+        (m.minute ->> 'canceled')::bigint as canceled, (m.minute ->> 'skipped')::bigint as skipped,
+        (m.minute ->> 'labels_left_out')::bigint as labels_left_out, (m.minute ->> 'max_lateness')::bigint as max_lateness,
+        (m.minute ->> 'lateness')::bigint[] as lateness, (m.minute ->> 'duration')::bigint[] as duration
+    from (select jsonb_array_elements(@minutes::jsonb) as minute) m
 ), numbered as (
     -- Each row with the number of its hour: to group by numbers is cheaper.
     select r.namespace, r.label, date_trunc('hour', r.starts_at, 'UTC') as starts_at, r.trigger, r.target_type, r.succeeded, r.failed,
@@ -86,7 +105,7 @@ with old as (
         dense_rank() over (
             order by r.namespace, r.label, date_trunc('hour', r.starts_at, 'UTC'), r.trigger, r.target_type
         ) as hour
-    from removed r
+    from minutes r
 ), hours as (
     select n.hour, n.namespace, n.label, n.starts_at, n.trigger, n.target_type,
         sum(n.succeeded)::bigint as succeeded, sum(n.failed)::bigint as failed, sum(n.canceled)::bigint as canceled,
@@ -110,26 +129,23 @@ with old as (
         group by 1, 2
     ) b
     group by 1
-), added as (
-    insert into run_stats (
-        namespace, label, starts_at, is_hour, trigger, target_type, succeeded, failed, canceled, skipped, labels_left_out,
-        max_lateness, lateness, duration
-    )
-    select h.namespace, h.label, h.starts_at, true, h.trigger, h.target_type, h.succeeded, h.failed, h.canceled, h.skipped,
-        h.labels_left_out, h.max_lateness, coalesce(l.counts, '{}'), coalesce(d.counts, '{}')
-    from hours h
-    left join latenesses l using (hour)
-    left join durations d using (hour)
-    order by h.namespace, h.label, h.starts_at, h.trigger, h.target_type
-    on conflict (namespace, label, starts_at, is_hour, trigger, target_type) do update
-    set succeeded = run_stats.succeeded + excluded.succeeded, failed = run_stats.failed + excluded.failed,
-        canceled = run_stats.canceled + excluded.canceled, skipped = run_stats.skipped + excluded.skipped,
-        labels_left_out = run_stats.labels_left_out + excluded.labels_left_out,
-        max_lateness = greatest(run_stats.max_lateness, excluded.max_lateness),
-        lateness = run_stats.lateness || excluded.lateness, duration = run_stats.duration || excluded.duration
 )
-select count(*)
-from removed;
+insert into run_stats (
+    namespace, label, starts_at, is_hour, trigger, target_type, succeeded, failed, canceled, skipped, labels_left_out,
+    max_lateness, lateness, duration
+)
+select h.namespace, h.label, h.starts_at, true, h.trigger, h.target_type, h.succeeded, h.failed, h.canceled, h.skipped,
+    h.labels_left_out, h.max_lateness, coalesce(l.counts, '{}'), coalesce(d.counts, '{}')
+from hours h
+left join latenesses l using (hour)
+left join durations d using (hour)
+order by h.namespace, h.label, h.starts_at, h.trigger, h.target_type
+on conflict (namespace, label, starts_at, is_hour, trigger, target_type) do update
+set succeeded = run_stats.succeeded + excluded.succeeded, failed = run_stats.failed + excluded.failed,
+    canceled = run_stats.canceled + excluded.canceled, skipped = run_stats.skipped + excluded.skipped,
+    labels_left_out = run_stats.labels_left_out + excluded.labels_left_out,
+    max_lateness = greatest(run_stats.max_lateness, excluded.max_lateness),
+    lateness = run_stats.lateness || excluded.lateness, duration = run_stats.duration || excluded.duration;
 
 -- name: PurgeRunStats :execrows
 -- Deletes some hours that are older than runs are kept: @days, or fewer in their namespace. 0 is

@@ -79,6 +79,23 @@ func (e *Engine) save(ended *runs.Ended) {
 	require.Empty(e.T, e.Store().Save(e.T.Context(), []*runs.Ended{ended}), "the runs that were not stored")
 }
 
+// ClaimForWorker claims the first run that waits in a queue, if there is one, as for a worker.
+func (e *Engine) ClaimForWorker(queue string) []db.ClaimQueuedRow {
+	e.T.Helper()
+	leases := []uuid.UUID{uuid.Must(uuid.NewV7())}
+	rows, err := e.ClaimQueued(e.T.Context(), db.ClaimQueuedParams{
+		Token: runs.NewToken(), Queues: []string{queue}, Counts: []int32{1}, Befores: []int32{0}, LeaseIds: leases,
+	})
+	require.NoError(e.T, err)
+	for i := range rows {
+		require.NoError(e.T, e.GrantLeases(e.T.Context(), db.GrantLeasesParams{
+			LeaseIds: leases, Holders: []string{"test"}, Durations: []time.Duration{time.Minute}, Queues: []string{queue},
+			JobIds: []uuid.UUID{rows[i].Job.ID}, ScheduledFors: []time.Time{rows[i].Claimed.ScheduledFor}, JobVersions: []int32{1},
+		}))
+	}
+	return rows
+}
+
 // Store returns a store of runs that tells nobody what becomes due.
 func (e *Engine) Store() runs.Store {
 	return runs.Store{

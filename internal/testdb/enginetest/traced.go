@@ -23,7 +23,10 @@ type Statements struct {
 	Before func(name string)
 }
 
-var _ pgx.QueryTracer = (*Statements)(nil)
+var (
+	_ pgx.QueryTracer = (*Statements)(nil)
+	_ pgx.BatchTracer = (*Statements)(nil)
+)
 
 // NewTraced is New with a note of the statements.
 func NewTraced(t *testing.T) (*Engine, *Statements) {
@@ -42,16 +45,34 @@ func NewTraced(t *testing.T) (*Engine, *Statements) {
 
 // TraceQueryStart notes a statement.
 func (s *Statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	name, found := strings.CutPrefix(data.SQL, "-- name: ")
+	s.note(data.SQL)
+	return ctx
+}
+
+// TraceBatchStart notes statements that are sent together.
+func (s *Statements) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
+	for _, query := range data.Batch.QueuedQueries {
+		s.note(query.SQL)
+	}
+	return ctx
+}
+
+// TraceBatchQuery does nothing.
+func (*Statements) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+// TraceBatchEnd does nothing.
+func (*Statements) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
+func (s *Statements) note(sql string) {
+	name, found := strings.CutPrefix(sql, "-- name: ")
 	if !found {
-		name = data.SQL
+		name = sql
 	}
 	name, _, _ = strings.Cut(name, " ")
 	s.Before(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.names = append(s.names, name)
-	return ctx
 }
 
 // TraceQueryEnd does nothing.

@@ -1,0 +1,28 @@
+package database
+
+import (
+	"errors"
+	"regexp"
+
+	"github.com/jackc/pgerrcode"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+var quoted = regexp.MustCompile(`"([^"]+)"`)
+
+// ViolatedUnique returns the name of the unique constraint or index that a statement would have
+// violated, or nothing if its error is another one. On Citus, only the message has the name, which
+// ends with the number of the shard there: "jobs_key_102012".
+func ViolatedUnique(err error) (name string) {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || pg.Code != pgerrcode.UniqueViolation {
+		return ""
+	}
+	if pg.ConstraintName != "" {
+		return pg.ConstraintName
+	}
+	if found := quoted.FindStringSubmatch(pg.Message); found != nil {
+		return found[1]
+	}
+	return ""
+}
