@@ -143,10 +143,16 @@ for update;
 -- name: KeepVersion :exec
 -- Keeps a job as it is before UpdateJob, in the same transaction, if that makes another version of
 -- it.
+with o as (
+    -- The job as it is. Citus garbles an insert whose own select reads a table, and a whole row of a
+    -- table has another type on a worker.
+    select j.*
+    from jobs j
+    where j.id = @id and j.version < @version
+)
 insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
 select o.id, o.version, o.updated_at, o.updated_by, @updated_at, @status, @status_reason, job_image(o)
-from jobs o
-where o.id = @id and o.version < @version;
+from o;
 
 -- name: UpdateJob :exec
 -- Stores a job as it is after a change. The caller holds LockJob, and has called KeepVersion.
