@@ -61,7 +61,7 @@ func (b *bench) startPoller(ctx context.Context, s *scratch, c poller.Config) *i
 	c.Pool, c.Lease, c.Logger = s.pool, i.lease, b.log
 	c.Jobs, c.Tracer = jobs.New(jobs.Config{Pool: s.pool}), b.traces.OfRuns()
 	c.BatchSize, c.MaxConcurrentRuns = b.BatchSize, b.MaxConcurrentRuns
-	counted := stats.NewCollector(s.pool)
+	counted := stats.NewCollector(s.Queries)
 	c.Observe = counted.Observe
 	if b.Metrics && c.Meter == nil {
 		measured := metrics.New(metrics.Config{}).Runs

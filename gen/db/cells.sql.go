@@ -412,10 +412,16 @@ func (q *Queries) LockPlacement(ctx context.Context, namespace string) (string, 
 }
 
 const measureCells = `-- name: MeasureCells :many
-select n.nspname::text as cell, greatest(c.reltuples, 0)::bigint as jobs,
-    (select count(*) from placements p where p.cell = case when n.nspname = current_schema() then '' else n.nspname end)::bigint as placements
+with placed as materialized (
+    -- Citus reads them apart from the catalog, which is that of the coordinator.
+    select p.cell, count(*) as placements
+    from placements p
+    group by p.cell
+)
+select n.nspname::text as cell, greatest(c.reltuples, 0)::bigint as jobs, coalesce(p.placements, 0)::bigint as placements
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+left join placed p on p.cell = case when n.nspname = current_schema() then '' else n.nspname end
 where c.relname = 'jobs' and n.nspname = any($1::text[])
 order by n.nspname
 `

@@ -515,7 +515,7 @@ update connection_states s
 set down_since = null, reason = null, failed_probes = 0, waits_until = now()
 from connections c
 where s.connection_id = $1 and c.id = s.connection_id and s.down_since is not null
-returning c.namespace, c.key, now()::timestamptz as recovered_at
+returning c.namespace, c.key, s.waits_until as recovered_at
 `
 
 type MarkConnectionUpRow struct {

@@ -137,42 +137,20 @@ func (q *Queries) DetachSchedule(ctx context.Context, jobID uuid.UUID) error {
 }
 
 const dropOccurrence = `-- name: DropOccurrence :execrows
-with dropped as (
-    -- The row, unless somebody executes it.
-    delete from due d
-    where d.job_id = $4 and d.scheduled_for = $5 and d.lease_id is null and not d.carries_schedule
-    returning d.job_id, d.scheduled_for, d.trigger, d.retry_of
-)
-insert into runs (
-    job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, status_reason, attempt, occurrences
-)
-select
-    job_id, scheduled_for, trigger, retry_of, clock_timestamp(), 'SKIPPED', $1::run_reason,
-    $2, 0, $3::integer
-from dropped
-where $3::integer > 0
-on conflict (job_id, scheduled_for) do nothing
+delete from due d
+where d.job_id = $1 and d.scheduled_for = $2 and d.lease_id is null and not d.carries_schedule
 `
 
 type DropOccurrenceParams struct {
-	Reason       RunReason `json:"reason"`
-	StatusReason *string   `json:"status_reason"`
-	Occurrences  int32     `json:"occurrences"`
 	JobID        uuid.UUID `json:"job_id"`
 	ScheduledFor time.Time `json:"scheduled_for"`
 }
 
-// Removes an occurrence that nobody executes. The caller holds LockDue and has called
-// DetachSchedule. If it was due already, a skipped run stands for all occurrences that were due; it
-// tells whether there is one.
+// Removes an occurrence of the schedule that nobody executes. The caller holds LockDue and has
+// called DetachSchedule. If it was due already, RecordSkipped stores one run for all occurrences
+// that were due, in the same transaction.
 func (q *Queries) DropOccurrence(ctx context.Context, arg DropOccurrenceParams) (int64, error) {
-	result, err := q.db.Exec(ctx, dropOccurrence,
-		arg.Reason,
-		arg.StatusReason,
-		arg.Occurrences,
-		arg.JobID,
-		arg.ScheduledFor,
-	)
+	result, err := q.db.Exec(ctx, dropOccurrence, arg.JobID, arg.ScheduledFor)
 	if err != nil {
 		return 0, err
 	}

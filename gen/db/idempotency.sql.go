@@ -13,14 +13,8 @@ import (
 )
 
 const beginIdempotent = `-- name: BeginIdempotent :execrows
-
-with asynchronous as materialized (
-    -- The setting ends with the statement, which is a transaction of its own.
-    select set_config('synchronous_commit', 'off', true)
-)
 insert into idempotency_keys (namespace, actor, key_digest, request_digest, request_id, instance_id)
-select $1, $2, $3, $4, $5, $6
-from asynchronous
+values ($1, $2, $3, $4, $5, $6)
 on conflict (namespace, actor, key_digest) do nothing
 `
 
@@ -33,12 +27,12 @@ type BeginIdempotentParams struct {
 	InstanceID    uuid.UUID `json:"instance_id"`
 }
 
-// Requests that have an Idempotency-Key. internal/idempotency explains the protocol.
 // Takes a key for a request that is about to be served. Of several that do this at once, one does,
 // because of the primary key. Zero rows: the key was taken before.
 //
-// It does not wait until the row is on disk. What the request changes is written to the log later,
-// and the commit of that waits for all of the log before it: no change is there without the row.
+// It need not wait until the row is on disk (CommitAsynchronously). What the request changes is
+// written to the log later, and the commit of that waits for all of the log before it: no change is
+// there without the row.
 func (q *Queries) BeginIdempotent(ctx context.Context, arg BeginIdempotentParams) (int64, error) {
 	result, err := q.db.Exec(ctx, beginIdempotent,
 		arg.Namespace,
@@ -52,6 +46,18 @@ func (q *Queries) BeginIdempotent(ctx context.Context, arg BeginIdempotentParams
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const commitAsynchronously = `-- name: CommitAsynchronously :exec
+
+select set_config('synchronous_commit', 'off', true)
+`
+
+// Requests that have an Idempotency-Key. internal/idempotency explains the protocol.
+// Lets the transaction commit before its rows are on disk.
+func (q *Queries) CommitAsynchronously(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, commitAsynchronously)
+	return err
 }
 
 const forgetIdempotent = `-- name: ForgetIdempotent :exec

@@ -78,29 +78,35 @@ func (q *Queries) AddRunHours(ctx context.Context, minutes []byte) error {
 }
 
 const addRunStats = `-- name: AddRunStats :exec
+
+with counted as (
+    -- It reads the namespaces, because Citus garbles an insert whose own select reads a table.
+    select c.namespace, c.label, c.starts_at, c.trigger, c.target_type, c.succeeded, c.failed, c.canceled, c.skipped, c.labels_left_out, c.max_lateness, c.lateness, c.duration
+    from (
+        select
+            unnest((select $1::text[])) as namespace,
+            unnest((select $2::text[])) as label,
+            unnest((select $3::timestamptz[])) as starts_at,
+            unnest((select $4::text[])) as trigger,
+            unnest((select $5::text[])) as target_type,
+            unnest((select $6::bigint[])) as succeeded,
+            unnest((select $7::bigint[])) as failed,
+            unnest((select $8::bigint[])) as canceled,
+            unnest((select $9::bigint[])) as skipped,
+            unnest((select $10::bigint[])) as labels_left_out,
+            unnest((select $11::bigint[])) as max_lateness,
+            unnest((select $12::text[])) as lateness,
+            unnest((select $13::text[])) as duration
+    ) c
+    where exists (select from namespaces n where n.name = c.namespace and n.deleted_at is null and n.moving_since is null for key share)
+)
 insert into run_stats (
     namespace, label, starts_at, trigger, target_type, succeeded, failed, canceled, skipped, labels_left_out,
     max_lateness, lateness, duration
 )
 select c.namespace, c.label, c.starts_at, c.trigger::run_trigger, c.target_type, c.succeeded, c.failed, c.canceled, c.skipped,
     c.labels_left_out, c.max_lateness, c.lateness::bigint[], c.duration::bigint[]
-from (
-    select
-        unnest((select $1::text[])) as namespace,
-        unnest((select $2::text[])) as label,
-        unnest((select $3::timestamptz[])) as starts_at,
-        unnest((select $4::text[])) as trigger,
-        unnest((select $5::text[])) as target_type,
-        unnest((select $6::bigint[])) as succeeded,
-        unnest((select $7::bigint[])) as failed,
-        unnest((select $8::bigint[])) as canceled,
-        unnest((select $9::bigint[])) as skipped,
-        unnest((select $10::bigint[])) as labels_left_out,
-        unnest((select $11::bigint[])) as max_lateness,
-        unnest((select $12::text[])) as lateness,
-        unnest((select $13::text[])) as duration
-) c
-where c.namespace = any($14::text[])
+from counted c
 order by c.namespace, c.label, c.starts_at, c.trigger, c.target_type
 on conflict (namespace, label, starts_at, is_hour, trigger, target_type) do update
 set succeeded = run_stats.succeeded + excluded.succeeded, failed = run_stats.failed + excluded.failed,
@@ -124,11 +130,12 @@ type AddRunStatsParams struct {
 	MaxLatenesses []int64     `json:"max_latenesses"`
 	Latenesses    []string    `json:"latenesses"`
 	Durations     []string    `json:"durations"`
-	Held          []string    `json:"held"`
 }
 
+// How many runs have ended, and how late and how long they were, by minutes and hours.
 // Adds what an instance has counted, as one row for each namespace, label, minute, trigger and type
-// of target, of the namespaces that HoldCounted has returned in the same transaction.
+// of target. It leaves out namespaces that are deleted by now, in another cell, or on their way
+// there.
 //
 // Safe under concurrency: instances add to the same rows, and lock them in the order of the key. It
 // is not safe to repeat: a repetition counts the same runs again.
@@ -147,7 +154,6 @@ func (q *Queries) AddRunStats(ctx context.Context, arg AddRunStatsParams) error 
 		arg.MaxLatenesses,
 		arg.Latenesses,
 		arg.Durations,
-		arg.Held,
 	)
 	return err
 }
@@ -173,37 +179,6 @@ func (q *Queries) AreLabelsLeftOut(ctx context.Context, arg AreLabelsLeftOutPara
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err
-}
-
-const holdCounted = `-- name: HoldCounted :many
-
-select name
-from namespaces
-where name = any($1::text[]) and deleted_at is null and moving_since is null
-for key share
-`
-
-// How many runs have ended, and how late and how long they were, by minutes and hours.
-// The namespaces whose runs may be counted: those that are not deleted, in another cell, or on their
-// way there. They stay so until the transaction ends.
-func (q *Queries) HoldCounted(ctx context.Context, names []string) ([]string, error) {
-	rows, err := q.db.Query(ctx, holdCounted, names)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, err
-		}
-		items = append(items, name)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const listEndedRuns = `-- name: ListEndedRuns :many

@@ -36,7 +36,7 @@ var acrossNamespaces = map[string][]string{
 	"a clock that was ahead concerns all namespaces":                                     {"ShortenLeases", "ListToCome", "FirstRunAhead"},
 	"an instance has a lease of its own, under an id that nobody is given":               {"CreateLease", "RenewLease", "RenewLeaseAndInstance", "ExpireLease"},
 	"everybody may see the badge of a job that says so":                                  {"GetBadgeNamespace"},
-	"an instance counts the runs that it has stored":                                     {"HoldCounted", "AddRunStats"},
+	"an instance counts the runs that it has stored":                                     {"AddRunStats"},
 	"a duty of an instance, of which no caller sees anything":                            {"FreeAbandoned", "FreeLost", "ListOverdue", "ListUnserved", "PurgeDeletedJobs", "PurgeAudit", "PurgeVersions", "PurgeIdempotent", "ListNamespacesBehind", "ListEndingPauses", "TakeOverdue", "ListSpreading", "MarkSpread", "ListRunningOut", "ListStarted", "IsAnyKeyValid", "DeleteRunsOfJobs", "PurgeNamespaces", "AddConnectionStates", "TakeRunMinutes", "AddRunHours", "PurgeRunStats"},
 	"a command of the operator, who has the database anyway":                             {"CountSealed", "ListSealedUnderOtherKeys", "Reseal", "ListSealedConnections", "ResealConnection"},
 	"an instance knows which jobs events start, each by its namespace":                   {"ListStartsOn"},

@@ -92,7 +92,7 @@ func (a *App) openCell(ctx context.Context, name string) (_ *cell, err error) {
 	})
 	c.connections = connections.NewCache(db.New(c.pools.engine), a.config.SecretKeys)
 	c.events = events.New(events.Config{Queries: database.PlanEach(c.pools.engine), Wake: c.eventsStarted, Follower: a.stream})
-	c.stats = stats.NewCollector(c.pools.engine)
+	c.stats = stats.NewCollector(db.New(c.pools.engine))
 	c.blackouts = namespaces.NewBlackouts(db.New(c.pools.engine))
 	c.pauser = jobs.New(jobs.Config{
 		Pool: c.pools.engine, Logger: c.log, Announce: c.announcer.Announce, Events: c.events, RetentionDays: a.config.RunRetentionDays,

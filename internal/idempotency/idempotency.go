@@ -42,6 +42,7 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/access"
 	"punctual/internal/audit"
+	"punctual/internal/database"
 	"punctual/internal/clock"
 	"punctual/internal/database"
 )
@@ -116,13 +117,27 @@ type Attempt struct {
 // maxRounds is how often a request looks at its key when others change it at the same time.
 const maxRounds = 5
 
+// take takes a key, unless it is taken already. Then it returns zero. It takes one round trip.
+func (s *Service) take(ctx context.Context, row db.BeginIdempotentParams) (rows int64, err error) {
+	conn, err := s.Pool.Acquire(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Release()
+	together := database.Together(conn)
+	if err := db.New(together.Later()).CommitAsynchronously(ctx); err != nil {
+		return 0, err
+	}
+	return db.New(together).BeginIdempotent(ctx, row)
+}
+
 // Begin takes the key of a request, or finds what became of the request that has it. It returns
 // ErrReused or ErrInUse if the request is to be refused.
 func (s *Service) Begin(ctx context.Context, by access.Caller, r Request) (Begun, error) {
 	key, request := r.digests()
 	own := &Attempt{s, by.Namespace, audit.NewAttempt(by.RequestID)}
 	for range maxRounds {
-		n, err := s.queries.BeginIdempotent(ctx, db.BeginIdempotentParams{
+		n, err := s.take(ctx, db.BeginIdempotentParams{
 			Namespace: by.Namespace, Actor: by.Actor, KeyDigest: key, RequestDigest: request,
 			RequestID: own.ID, InstanceID: s.Instance,
 		})

@@ -64,9 +64,8 @@ func (e *edit) completeUsedUp(ctx context.Context) (bool, error) {
 	if err := e.DetachSchedule(ctx, e.job.ID); err != nil {
 		return false, fmt.Errorf("detach the schedule: %w", err)
 	}
-	_, err = e.DropOccurrence(ctx, db.DropOccurrenceParams{ // it is never due, so it leaves no run
-		JobID: e.job.ID, ScheduledFor: carrier.ScheduledFor, Reason: db.RunReasonMISFIRE,
-	})
+	// It is never due, so it leaves no run.
+	_, err = e.DropOccurrence(ctx, db.DropOccurrenceParams{JobID: e.job.ID, ScheduledFor: carrier.ScheduledFor})
 	if err != nil {
 		return false, fmt.Errorf("remove the next occurrence: %w", err)
 	}

@@ -7,10 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"punctual/gen/db"
-	"punctual/internal/database"
 	"punctual/internal/events"
 )
 
@@ -27,7 +24,7 @@ const (
 // Collector counts the runs that this instance stores. Make it with NewCollector. Safe for
 // concurrent use.
 type Collector struct {
-	pool *pgxpool.Pool
+	queries *db.Queries
 
 	mu      sync.Mutex
 	minutes map[minuteKey]*minute
@@ -41,8 +38,8 @@ type Collector struct {
 }
 
 // NewCollector returns a Collector that has counted nothing.
-func NewCollector(pool *pgxpool.Pool) *Collector {
-	return &Collector{pool: pool, minutes: map[minuteKey]*minute{}}
+func NewCollector(q *db.Queries) *Collector {
+	return &Collector{queries: q, minutes: map[minuteKey]*minute{}}
 }
 
 type minuteKey struct {
@@ -164,22 +161,12 @@ func (c *Collector) Flush(ctx context.Context) error {
 		c.kept = slices.Delete(c.kept, 0, len(c.kept)-maxKept)
 	}
 	for len(c.kept) > 0 {
-		if err := c.add(ctx, params(c.kept[0])); err != nil {
+		if err := c.queries.AddRunStats(ctx, params(c.kept[0])); err != nil {
 			return fmt.Errorf("add what was counted of runs: %w", err)
 		}
 		c.kept = slices.Delete(c.kept, 0, 1)
 	}
 	return nil
-}
-
-// add adds a batch.
-func (c *Collector) add(ctx context.Context, batch db.AddRunStatsParams) error {
-	return database.Transact(ctx, c.pool, func(tx *database.Tx) (err error) {
-		if batch.Held, err = db.New(tx).HoldCounted(ctx, batch.Namespaces); err != nil {
-			return err
-		}
-		return db.New(tx.Later()).AddRunStats(ctx, batch)
-	})
 }
 
 // take returns what was counted, and begins anew.

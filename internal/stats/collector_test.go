@@ -51,7 +51,7 @@ func TestCollectorsAddUp(t *testing.T) {
 	failures := make(chan error, instances*rounds)
 	var all sync.WaitGroup
 	for range instances {
-		c := stats.NewCollector(pool)
+		c := stats.NewCollector(db.New(pool))
 		all.Go(func() {
 			for i := range rounds {
 				c.Observe(&plain, "log", run(now, time.Duration(i)*time.Millisecond, time.Second))
@@ -90,7 +90,7 @@ func TestCollectorBoundsLabels(t *testing.T) {
 	pool := setup(t)
 	now, err := db.New(pool).DatabaseTime(t.Context())
 	require.NoError(t, err)
-	c := stats.NewCollector(pool)
+	c := stats.NewCollector(db.New(pool))
 	for i := range 1003 {
 		job := plain
 		job.Labels = labels.Set{"id": strconv.Itoa(i)}
@@ -119,7 +119,7 @@ func TestCollectorKeeps(t *testing.T) {
 	pool := setup(t)
 	now, err := db.New(pool).DatabaseTime(t.Context())
 	require.NoError(t, err)
-	c := stats.NewCollector(pool)
+	c := stats.NewCollector(db.New(pool))
 	_, err = pool.Exec(t.Context(), "alter table run_stats rename to elsewhere")
 	require.NoError(t, err)
 	for range 2 {

@@ -33,8 +33,8 @@ return
 drop function queues_between(text, text);
 drop function find_jobs(text, uuid[], text[], text, text, text[], text, boolean, text, text, text, text, uuid, text[], text[], boolean);
 
--- True. A statement that calls it is not executed by several processes. It costs nothing: PostgreSQL
--- heeds that it is unsafe for them, and then replaces the call by its result.
+-- True. A statement that calls it is not executed by several processes. It costs nothing:
+-- PostgreSQL heeds that it is unsafe for them, and then replaces the call by its result.
 create function in_one_process() returns boolean
 language sql immutable parallel unsafe
 return true;

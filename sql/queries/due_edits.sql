@@ -67,24 +67,11 @@ set awaits_worker = false, queue = case when concurrency_group is null then queu
 where job_id = @job_id and lease_id is null and attempt >= @max_attempts::smallint;
 
 -- name: DropOccurrence :execrows
--- Removes an occurrence that nobody executes. The caller holds LockDue and has called
--- DetachSchedule. If it was due already, a skipped run stands for all occurrences that were due; it
--- tells whether there is one.
-with dropped as (
-    -- The row, unless somebody executes it.
-    delete from due d
-    where d.job_id = @job_id and d.scheduled_for = @scheduled_for and d.lease_id is null and not d.carries_schedule
-    returning d.job_id, d.scheduled_for, d.trigger, d.retry_of
-)
-insert into runs (
-    job_id, scheduled_for, trigger, retry_of, finished_at, status, reason, status_reason, attempt, occurrences
-)
-select
-    job_id, scheduled_for, trigger, retry_of, clock_timestamp(), 'SKIPPED', @reason::run_reason,
-    sqlc.narg(status_reason), 0, @occurrences::integer
-from dropped
-where @occurrences::integer > 0
-on conflict (job_id, scheduled_for) do nothing;
+-- Removes an occurrence of the schedule that nobody executes. The caller holds LockDue and has
+-- called DetachSchedule. If it was due already, RecordSkipped stores one run for all occurrences
+-- that were due, in the same transaction.
+delete from due d
+where d.job_id = @job_id and d.scheduled_for = @scheduled_for and d.lease_id is null and not d.carries_schedule;
 
 -- name: RecordSkipped :execrows
 -- Records occurrences in a row, from one on, as one skipped run. It stores nothing if the first of

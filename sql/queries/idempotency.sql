@@ -1,18 +1,18 @@
 -- Requests that have an Idempotency-Key. internal/idempotency explains the protocol.
 
+-- name: CommitAsynchronously :exec
+-- Lets the transaction commit before its rows are on disk.
+select set_config('synchronous_commit', 'off', true);
+
 -- name: BeginIdempotent :execrows
 -- Takes a key for a request that is about to be served. Of several that do this at once, one does,
 -- because of the primary key. Zero rows: the key was taken before.
 --
--- It does not wait until the row is on disk. What the request changes is written to the log later,
--- and the commit of that waits for all of the log before it: no change is there without the row.
-with asynchronous as materialized (
-    -- The setting ends with the statement, which is a transaction of its own.
-    select set_config('synchronous_commit', 'off', true)
-)
+-- It need not wait until the row is on disk (CommitAsynchronously). What the request changes is
+-- written to the log later, and the commit of that waits for all of the log before it: no change is
+-- there without the row.
 insert into idempotency_keys (namespace, actor, key_digest, request_digest, request_id, instance_id)
-select @namespace, @actor, @key_digest, @request_digest, @request_id, @instance_id
-from asynchronous
+values (@namespace, @actor, @key_digest, @request_digest, @request_id, @instance_id)
 on conflict (namespace, actor, key_digest) do nothing;
 
 -- name: GetIdempotent :one

@@ -52,10 +52,15 @@ where j.id = @id;
 
 -- name: CreateExpectation :exec
 -- Says when a new job is to have succeeded, as ExpectSuccesses.
+with created as (
+    -- The new job. Citus garbles an insert whose own select reads a table.
+    select j.id, j.namespace, j.created_at + make_interval(secs => j.expect_success_within_seconds) as expected_by
+    from jobs j
+    where j.id = @id
+)
 insert into expected_successes (job_id, namespace, expected_by)
-select j.id, j.namespace, j.created_at + make_interval(secs => j.expect_success_within_seconds)
-from jobs j
-where j.id = @id;
+select c.id, c.namespace, c.expected_by
+from created c;
 
 -- name: AuditCreation :exec
 -- Writes down who has created a job, as AddToAudit. CreateJob has checked the attempt.
@@ -141,9 +146,18 @@ where id = @id and namespace = @namespace and deleted_at is null
 for update;
 
 -- name: KeepVersion :exec
--- Keeps a job as it is before UpdateJob makes another version of it, in the same transaction.
+-- Keeps a job as it is before UpdateJob, in the same transaction, if that makes another version of
+-- it.
+with o as (
+    -- The job as it is. Citus garbles an insert whose own select reads a table, and a whole row of a
+    -- table has another type on a worker.
+    select j.*
+    from jobs j
+    where j.id = @id and j.version < @version
+)
 insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
-values (@job_id, @version, @updated_at, @updated_by, @superseded_at, @next_status, @next_status_reason, @definition);
+select o.id, o.version, o.updated_at, o.updated_by, @updated_at, @status, @status_reason, job_image(o)
+from o;
 
 -- name: UpdateJob :exec
 -- Stores a job as it is after a change. The caller holds LockJob, and has called KeepVersion

@@ -1,42 +1,40 @@
 -- How many runs have ended, and how late and how long they were, by minutes and hours.
 
--- name: HoldCounted :many
--- The namespaces whose runs may be counted: those that are not deleted, in another cell, or on their
--- way there. They stay so until the transaction ends.
-select name
-from namespaces
-where name = any(@names::text[]) and deleted_at is null and moving_since is null
-for key share;
-
 -- name: AddRunStats :exec
 -- Adds what an instance has counted, as one row for each namespace, label, minute, trigger and type
--- of target, of the namespaces that HoldCounted has returned in the same transaction.
+-- of target. It leaves out namespaces that are deleted by now, in another cell, or on their way
+-- there.
 --
 -- Safe under concurrency: instances add to the same rows, and lock them in the order of the key. It
 -- is not safe to repeat: a repetition counts the same runs again.
+with counted as (
+    -- It reads the namespaces, because Citus garbles an insert whose own select reads a table.
+    select c.*
+    from (
+        select
+            unnest((select @namespaces::text[])) as namespace,
+            unnest((select @labels::text[])) as label,
+            unnest((select @starts_ats::timestamptz[])) as starts_at,
+            unnest((select @triggers::text[])) as trigger,
+            unnest((select @target_types::text[])) as target_type,
+            unnest((select @succeeded::bigint[])) as succeeded,
+            unnest((select @failed::bigint[])) as failed,
+            unnest((select @canceled::bigint[])) as canceled,
+            unnest((select @skipped::bigint[])) as skipped,
+            unnest((select @labels_left_out::bigint[])) as labels_left_out,
+            unnest((select @max_latenesses::bigint[])) as max_lateness,
+            unnest((select @latenesses::text[])) as lateness,
+            unnest((select @durations::text[])) as duration
+    ) c
+    where exists (select from namespaces n where n.name = c.namespace and n.deleted_at is null and n.moving_since is null for key share)
+)
 insert into run_stats (
     namespace, label, starts_at, trigger, target_type, succeeded, failed, canceled, skipped, labels_left_out,
     max_lateness, lateness, duration
 )
 select c.namespace, c.label, c.starts_at, c.trigger::run_trigger, c.target_type, c.succeeded, c.failed, c.canceled, c.skipped,
     c.labels_left_out, c.max_lateness, c.lateness::bigint[], c.duration::bigint[]
-from (
-    select
-        unnest((select @namespaces::text[])) as namespace,
-        unnest((select @labels::text[])) as label,
-        unnest((select @starts_ats::timestamptz[])) as starts_at,
-        unnest((select @triggers::text[])) as trigger,
-        unnest((select @target_types::text[])) as target_type,
-        unnest((select @succeeded::bigint[])) as succeeded,
-        unnest((select @failed::bigint[])) as failed,
-        unnest((select @canceled::bigint[])) as canceled,
-        unnest((select @skipped::bigint[])) as skipped,
-        unnest((select @labels_left_out::bigint[])) as labels_left_out,
-        unnest((select @max_latenesses::bigint[])) as max_lateness,
-        unnest((select @latenesses::text[])) as lateness,
-        unnest((select @durations::text[])) as duration
-) c
-where c.namespace = any(@held::text[])
+from counted c
 order by c.namespace, c.label, c.starts_at, c.trigger, c.target_type
 on conflict (namespace, label, starts_at, is_hour, trigger, target_type) do update
 set succeeded = run_stats.succeeded + excluded.succeeded, failed = run_stats.failed + excluded.failed,
