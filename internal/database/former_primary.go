@@ -86,8 +86,9 @@ func leaveFormerPrimaries(config *pgx.ConnConfig) {
 		if err != nil {
 			return nil, err
 		}
-		// pgx also dials to cancel a statement, and the pool has no other connection in the place of
-		// that statement's until the server has answered: a server that is silent must not delay it.
+		// pgx also dials to cancel a statement, and the pool has no other connection in the place
+		// of that statement's until the server has answered: a server that is silent must not delay
+		// it.
 		return &link{Conn: conn}, conn.SetDeadline(time.Now().Add(config.ConnectTimeout))
 	}
 	config.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error {

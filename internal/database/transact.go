@@ -41,7 +41,10 @@ func Together(conn *pgxpool.Conn) *Tx { return &Tx{conn: conn.Conn()} }
 // Tx is a transaction. It sends what waits, as Later says, with the next statement, in one round
 // trip. It is for one goroutine.
 type Tx struct {
-	conn    *pgx.Conn
+	conn interface {
+		db.DBTX
+		SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
+	}
 	waiting pgx.Batch
 }
 

@@ -42,7 +42,6 @@ import (
 	"punctual/gen/db"
 	"punctual/internal/access"
 	"punctual/internal/audit"
-	"punctual/internal/database"
 	"punctual/internal/clock"
 	"punctual/internal/database"
 )
@@ -117,8 +116,8 @@ type Attempt struct {
 // maxRounds is how often a request looks at its key when others change it at the same time.
 const maxRounds = 5
 
-// take takes a key, unless it is taken already. Then it returns zero. It takes one round trip.
-func (s *Service) take(ctx context.Context, row db.BeginIdempotentParams) (rows int64, err error) {
+// takeFree takes a key, unless it is taken already: then it returns zero. It takes one round trip.
+func (s *Service) takeFree(ctx context.Context, row db.BeginIdempotentParams) (rows int64, err error) {
 	conn, err := s.Pool.Acquire(ctx)
 	if err != nil {
 		return 0, err
@@ -137,7 +136,7 @@ func (s *Service) Begin(ctx context.Context, by access.Caller, r Request) (Begun
 	key, request := r.digests()
 	own := &Attempt{s, by.Namespace, audit.NewAttempt(by.RequestID)}
 	for range maxRounds {
-		n, err := s.take(ctx, db.BeginIdempotentParams{
+		n, err := s.takeFree(ctx, db.BeginIdempotentParams{
 			Namespace: by.Namespace, Actor: by.Actor, KeyDigest: key, RequestDigest: request,
 			RequestID: own.ID, InstanceID: s.Instance,
 		})

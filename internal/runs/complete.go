@@ -27,9 +27,9 @@ func (s Store) complete(ctx context.Context, batch []*Ended) ([]db.CompleteRow, 
 	for hasPartitions := false; ; {
 		rows, err := s.completeAndTell(ctx, batch, params, &happened)
 		switch {
-		case (isMissingPartition(err) || isUnknown(err)) && !hasPartitions:
+		case isMissingPartition(err) && !hasPartitions:
 			err, hasPartitions = s.createPartitions(ctx, batch), true
-		case isStored(err) || isUnknown(err):
+		case isStored(err):
 			err = s.leaveStored(ctx, batch, err)
 		case isTaken(err):
 			err = s.stepAside(ctx, params, batch)
@@ -104,17 +104,11 @@ func (s Store) stepAside(ctx context.Context, c db.CompleteParams, batch []*Ende
 }
 
 // isMissingPartition tells the error for a row that no partition takes from other violated checks,
-// which are of the same class but name their constraint.
+// which are of the same class but name their constraint. On Citus, it is an internal error, as some
+// others are.
 func isMissingPartition(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pg.Code == pgerrcode.CheckViolation && pg.ConstraintName == ""
-}
-
-// isUnknown reports whether an error may be any: when a node of Citus refuses what RecordRuns stores,
-// the error has the code of internal ones.
-func isUnknown(err error) bool {
-	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pg.Code == pgerrcode.InternalError
+	return ok && (pg.Code == pgerrcode.CheckViolation && pg.ConstraintName == "" || pg.Code == pgerrcode.InternalError)
 }
 
 // isStored tells the error for an occurrence that has a run from the error for a row of due that

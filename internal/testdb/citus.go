@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -75,8 +76,8 @@ func (s *server) ensureCitusTemplate(ctx context.Context, nodes []node) (err err
 			return err
 		}
 	}
-	for i := len(nodes) - 1; i >= 0; i-- { // the coordinator last
-		if err := joinCluster(ctx, withDatabase(at(s.url, nodes[i]), unfinished), i == 0, nodes); err != nil {
+	for i, n := range slices.Backward(nodes) { // the coordinator last
+		if err := joinCluster(ctx, withDatabase(at(s.url, n), unfinished), i == 0, nodes); err != nil {
 			return err
 		}
 	}

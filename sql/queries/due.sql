@@ -3,13 +3,13 @@
 
 -- name: Complete :many
 -- Ends a batch of runs. For each run whose token is still the one of its claim, it moves the row of
--- due to next_for or removes it, and gives the job its final status if nothing comes next. RecordRuns,
--- RecordOverlaps and AuditEnds belong to the same transaction: a statement that writes to due and to
--- runs would not be sent to one node by Citus (decision 8).
+-- due to next_for or removes it, and gives the job its final status if nothing comes next.
+-- RecordRuns, RecordOverlaps and AuditEnds belong to the same transaction: a statement that writes
+-- to due and to runs would not be sent to one node by Citus (decision 8).
 --
--- Returns the runs that it ended, with what their rows of due alone know. A run is missing if it was
--- completed before, was taken over, or if something changed since its claim: what comes after it
--- (revision), or Split did not happen. ListRevised tells which.
+-- Returns the runs that it ended, with what their rows of due alone know. A run is missing if it
+-- was completed before, was taken over, or if something changed since its claim: what comes after
+-- it (revision), or Split did not happen. ListRevised tells which.
 --
 -- Safe under concurrency and to repeat: a row with another token belongs to somebody else and is
 -- left alone, and completed rows have moved on.
@@ -195,8 +195,9 @@ left join finished f on f.id = s.job_id and f.final_status is not null;
 
 -- name: RecordRuns :exec
 -- Writes the runs that Complete has ended, unless the job keeps failures only. It fails if an
--- occurrence has a run already: "on conflict" would cost a record of the log and a look at the index
--- for each run. ListStored finds the run. Empty texts, the year 1 and version 0 stand for nulls.
+-- occurrence has a run already: "on conflict" would cost a record of the log and a look at the
+-- index for each run. ListStored finds the run. Empty texts, the year 1 and version 0 stand for
+-- nulls.
 insert into runs (
     job_id, scheduled_for, trigger, retry_of, started_at, finished_at, status, reason, attempt, occurrences, error, result,
     failed_attempts, executed_by, job_version, cancel_requested_at, payload, caused_by
@@ -229,8 +230,8 @@ from (
 ) b;
 
 -- name: RecordOverlaps :exec
--- Writes the occurrences that came due during runs and are not executed, each with those after it as
--- one run, unless there is another run of the instant.
+-- Writes the occurrences that came due during runs and are not executed, each with those after it
+-- as one run, unless there is another run of the instant.
 insert into runs (job_id, scheduled_for, finished_at, status, reason, attempt, occurrences)
 select b.job_id, b.scheduled_for, b.finished_at, 'SKIPPED', 'OVERLAP', 0, b.occurrences
 from (

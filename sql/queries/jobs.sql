@@ -3,13 +3,13 @@
 select clock_timestamp()::timestamptz;
 
 -- name: CreateJob :exec
--- Stores a job. CreateFirst, CreateExpectation and AuditCreation belong to the same transaction, and
--- do nothing if this has stored none; ReadCreated returns the job.
+-- Stores a job. CreateFirst, CreateExpectation and AuditCreation belong to the same transaction,
+-- and do nothing if this has stored none; ReadCreated returns the job.
 --
 -- created_at is the instant from which the first occurrence was computed. An estimate (is_estimate)
--- that is ahead of the database's clock, or more than a tenth of a second behind it, stores nothing:
--- then the caller asks for the time. Neither does an attempt whose place another has taken, or whose
--- namespace is being moved (AddToAudit), nor a job whose connection does not exist.
+-- that is ahead of the database's clock, or more than a tenth of a second behind it, stores
+-- nothing: then the caller asks for the time. Neither does an attempt whose place another has
+-- taken, or whose namespace is being moved (AddToAudit), nor a job whose connection does not exist.
 insert into jobs (
     id, namespace, key, name, description, labels, payload, target, sealed_secrets, secrets_key_id, secret_names, secrets_digest,
     interval_seconds, anchor_at, cron, rrule, time_zone, run_at, on_demand, starts_on, start_at, end_at, max_runs, jitter_seconds,
@@ -149,8 +149,8 @@ for update;
 -- Keeps a job as it is before UpdateJob, in the same transaction, if that makes another version of
 -- it.
 with o as (
-    -- The job as it is. Citus garbles an insert whose own select reads a table, and a whole row of a
-    -- table has another type on a worker.
+    -- The job as it is. Citus garbles an insert whose own select reads a table, and a whole row of
+    -- a table has another type on a worker.
     select j.*
     from jobs j
     where j.id = @id and j.version < @version
