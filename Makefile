@@ -75,6 +75,12 @@ chaos: ## Kill, stop and disconnect instances and PostgreSQL under load, and loo
 chaos-full: ## Run the chaos tests for three minutes each.
 	go test -count=1 -tags chaos -v -timeout 1h ./internal/chaos -chaos.full
 
+.PHONY: citus
+citus: ## Run the tests of the service on the Citus cluster whose coordinator TEST_CITUS_URL names.
+	@test -n "$$TEST_CITUS_URL" || { echo "TEST_CITUS_URL names no cluster"; exit 1; }
+	$(GO_TEST) -count=1 -short ./internal/e2e
+	go test -count=1 -tags chaos -v -timeout 20m -run TestCitus ./internal/chaos
+
 # The contract of the last release. The commit that makes a release copies openapi.yaml there, since a clone may have no tags.
 RELEASED := tools/contract/released.yaml
 
