@@ -254,13 +254,13 @@ type CompleteRow struct {
 // The statements that store how runs ended, and what comes next. docs/performance.md, "Plans",
 // explains their shape.
 // Ends a batch of runs. For each run whose token is still the one of its claim, it moves the row of
-// due to next_for or removes it, and gives the job its final status if nothing comes next. RecordRuns,
-// RecordOverlaps and AuditEnds belong to the same transaction: a statement that writes to due and to
-// runs would not be sent to one node by Citus (decision 8).
+// due to next_for or removes it, and gives the job its final status if nothing comes next.
+// RecordRuns, RecordOverlaps and AuditEnds belong to the same transaction: a statement that writes
+// to due and to runs would not be sent to one node by Citus (decision 8).
 //
-// Returns the runs that it ended, with what their rows of due alone know. A run is missing if it was
-// completed before, was taken over, or if something changed since its claim: what comes after it
-// (revision), or Split did not happen. ListRevised tells which.
+// Returns the runs that it ended, with what their rows of due alone know. A run is missing if it
+// was completed before, was taken over, or if something changed since its claim: what comes after
+// it (revision), or Split did not happen. ListRevised tells which.
 //
 // Safe under concurrency and to repeat: a row with another token belongs to somebody else and is
 // left alone, and completed rows have moved on.
@@ -461,8 +461,8 @@ type RecordOverlapsParams struct {
 	Occurrences   []int32     `json:"occurrences"`
 }
 
-// Writes the occurrences that came due during runs and are not executed, each with those after it as
-// one run, unless there is another run of the instant.
+// Writes the occurrences that came due during runs and are not executed, each with those after it
+// as one run, unless there is another run of the instant.
 func (q *Queries) RecordOverlaps(ctx context.Context, arg RecordOverlapsParams) error {
 	_, err := q.db.Exec(ctx, recordOverlaps,
 		arg.JobIds,
@@ -528,8 +528,9 @@ type RecordRunsParams struct {
 }
 
 // Writes the runs that Complete has ended, unless the job keeps failures only. It fails if an
-// occurrence has a run already: "on conflict" would cost a record of the log and a look at the index
-// for each run. ListStored finds the run. Empty texts, the year 1 and version 0 stand for nulls.
+// occurrence has a run already: "on conflict" would cost a record of the log and a look at the
+// index for each run. ListStored finds the run. Empty texts, the year 1 and version 0 stand for
+// nulls.
 func (q *Queries) RecordRuns(ctx context.Context, arg RecordRunsParams) error {
 	_, err := q.db.Exec(ctx, recordRuns,
 		arg.JobIds,

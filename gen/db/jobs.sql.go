@@ -216,13 +216,13 @@ type CreateJobParams struct {
 	RequestID                  string        `json:"request_id"`
 }
 
-// Stores a job. CreateFirst, CreateExpectation and AuditCreation belong to the same transaction, and
-// do nothing if this has stored none; ReadCreated returns the job.
+// Stores a job. CreateFirst, CreateExpectation and AuditCreation belong to the same transaction,
+// and do nothing if this has stored none; ReadCreated returns the job.
 //
 // created_at is the instant from which the first occurrence was computed. An estimate (is_estimate)
-// that is ahead of the database's clock, or more than a tenth of a second behind it, stores nothing:
-// then the caller asks for the time. Neither does an attempt whose place another has taken, or whose
-// namespace is being moved (AddToAudit), nor a job whose connection does not exist.
+// that is ahead of the database's clock, or more than a tenth of a second behind it, stores
+// nothing: then the caller asks for the time. Neither does an attempt whose place another has
+// taken, or whose namespace is being moved (AddToAudit), nor a job whose connection does not exist.
 func (q *Queries) CreateJob(ctx context.Context, arg CreateJobParams) error {
 	_, err := q.db.Exec(ctx, createJob,
 		arg.ID,
@@ -440,8 +440,8 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 
 const keepVersion = `-- name: KeepVersion :exec
 with o as (
-    -- The job as it is. Citus garbles an insert whose own select reads a table, and a whole row of a
-    -- table has another type on a worker.
+    -- The job as it is. Citus garbles an insert whose own select reads a table, and a whole row of
+    -- a table has another type on a worker.
     select j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.ran_ahead_from, j.ran_ahead_until, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
     from jobs j
     where j.id = $4 and j.version < $5

@@ -4,7 +4,9 @@ package chaos
 
 import (
 	"context"
+	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -41,6 +43,44 @@ func TestRestore_dump(t *testing.T) {
 	s.verifyRepeated(t)
 }
 
+// A base backup is restored up to an instant, while instances run. They go on without a restart.
+func TestRestore_pointInTime(t *testing.T) {
+	p := startPostgres(t, "127.0.0.1")
+	archive, backup := filepath.Join(p.root, "archive"), filepath.Join(p.root, "backup")
+	require.NoError(t, os.Mkdir(archive, 0o700))
+	p.own(t, archive)
+	s := &system{postgres: p, db: p.connect(t), url: p.url("127.0.0.1")}
+	for _, sql := range []string{"alter system set archive_mode = on", fmt.Sprintf("alter system set archive_command = 'cp %%p %s/%%f'", archive)} {
+		_, err := s.db.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	p.crash() // the archive begins with the next start
+	p.start(t)
+	s.add(t)
+	s.add(t)
+	s.load(t)
+	p.run(t, "pg_basebackup", "--dbname="+s.url, "--pgdata="+backup, "--checkpoint=fast", "--no-sync")
+	s.executeFor(t, 3*time.Second)
+	until := s.now(t)
+	s.executeFor(t, 3*time.Second)
+	s.archiveAll(t)
+	p.kill(t)
+
+	p.data = backup
+	settings, err := os.OpenFile(filepath.Join(backup, "postgresql.auto.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = fmt.Fprintf(settings, "restore_command = 'cp %s/%%f %%p'\nrecovery_target_time = '%s'\nrecovery_target_action = 'promote'\n",
+		archive, until.UTC().Format("2006-01-02 15:04:05.000000+00"))
+	require.NoError(t, err)
+	require.NoError(t, settings.Close())
+	signal := filepath.Join(backup, "recovery.signal")
+	require.NoError(t, os.WriteFile(signal, nil, 0o600))
+	p.own(t, signal)
+	p.start(t)
+	s.executeFor(t, time.Second)
+	s.verifyRepeated(t)
+}
+
 // A standby that is not synchronous lacks the last moments when it is promoted. What had run then
 // runs again, with the same run id, and no occurrence is lost.
 func TestFailover_asynchronous(t *testing.T) {
@@ -56,6 +96,14 @@ func TestFailover_asynchronous(t *testing.T) {
 	c.promote(t)
 	s.executeFor(t, time.Second)
 	s.verifyRepeated(t)
+}
+
+// own gives a file to the user of the server.
+func (p *postgres) own(t *testing.T, path string) {
+	t.Helper()
+	if p.credential != nil {
+		require.NoError(t, os.Chown(path, int(p.credential.Uid), int(p.credential.Gid)))
+	}
 }
 
 // run executes one of PostgreSQL's programs to its end.
@@ -75,4 +123,16 @@ func (s *system) executeFor(t *testing.T, d time.Duration) {
 		return s.db.QueryRow(ctx, "select clock_timestamp()").Scan(&from) == nil
 	}, "the database answers")
 	eventually(t, time.Minute, func() bool { return s.allExecuteSince(t, from.Add(d)) }, "all instances execute runs")
+}
+
+// archiveAll waits until everything that is committed is in the archive.
+func (s *system) archiveAll(t *testing.T) {
+	t.Helper()
+	var wal string
+	require.NoError(t, s.db.QueryRow(t.Context(), "select pg_walfile_name(pg_switch_wal())").Scan(&wal))
+	eventually(t, time.Minute, func() bool {
+		var isArchived bool
+		err := s.db.QueryRow(t.Context(), "select coalesce(last_archived_wal >= $1, false) from pg_stat_archiver", wal).Scan(&isArchived)
+		return err == nil && isArchived
+	}, "the log is archived")
 }
