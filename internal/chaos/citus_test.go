@@ -48,7 +48,7 @@ func TestCitus_moves(t *testing.T) {
 	for range 2 {
 		_, other := s.place(t)
 		begun, at := time.Now(), s.now(t)
-		_, err := s.db.Exec(t.Context(), "select citus_schema_move(current_schema(), nodename, nodeport, 'force_logical') from pg_dist_node where nodeport = $1", other)
+		_, err := s.db.Exec(t.Context(), "select citus_schema_move(current_schema()::regnamespace, nodename, nodeport, 'force_logical') from pg_dist_node where nodeport = $1", other)
 		require.NoError(t, err)
 		t.Logf("the cell was moved in %v", time.Since(begun).Round(time.Millisecond))
 		s.faults = append(s.faults, fault{from: at, to: s.now(t)})

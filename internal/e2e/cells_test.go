@@ -31,6 +31,7 @@ func (i instance) createNamespaceIn(t *testing.T, name, cell string) client.Name
 // executed, by instances and by workers, its keys are valid, and nothing of it is in another cell.
 func TestCells(t *testing.T) {
 	t.Parallel()
+	testdb.NotOnCitus(t, "the first cell is to be public")
 	url := testdb.New(t)
 	service := start(t, app.Config{Database: app.DatabaseConfig{URL: url}})
 	require.NoError(t, cells.Add(t.Context(), url, "second", discard))
@@ -96,6 +97,7 @@ func namesAndCells(all []client.Namespace) (names []string) {
 // A namespace that is moved has all that it had, and goes on.
 func TestMoveNamespace(t *testing.T) {
 	t.Parallel()
+	testdb.NotOnCitus(t, "the first cell is to be public")
 	url := testdb.New(t)
 	require.NoError(t, database.Migrate(t.Context(), url, discard))
 	require.NoError(t, cells.Add(t.Context(), url, "second", discard))

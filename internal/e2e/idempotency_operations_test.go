@@ -96,7 +96,7 @@ func (c *contract) repeat(t *testing.T, pool *pgxpool.Pool, p probe) {
 	same(first, again)
 
 	_, err := pool.Exec(t.Context(), `update idempotency_keys set status = null, location = null, etag = null, body = null,
-		instance_id = gen_random_uuid() where created_at = (select max(created_at) from idempotency_keys)`)
+		instance_id = $1 where created_at = (select max(created_at) from idempotency_keys)`, uuid.New())
 	require.NoError(t, err)
 	rebuilt := send()
 	switch {

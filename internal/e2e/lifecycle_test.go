@@ -139,6 +139,7 @@ func TestLifecycle(t *testing.T) {
 // Ten instances that start at once on an empty database migrate it once.
 func TestConcurrentStart(t *testing.T) {
 	t.Parallel()
+	testdb.NotOnCitus(t, "the schema public is made anew")
 	url := testdb.New(t)
 	db := connect(t, url)
 	_, err := db.Exec(t.Context(), "drop schema public cascade; create schema public")

@@ -26,6 +26,7 @@ import (
 // a session.
 func TestPgBouncer(t *testing.T) {
 	t.Parallel()
+	testdb.NotOnCitus(t, "a pooler does not pass on the schema")
 	binary := need.Program(t, "pgbouncer", "pgbouncer")
 	direct := testdb.New(t)
 	pooled := pgbouncer(t, binary, direct)

@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
+	"testing"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,6 +24,14 @@ const citusCell = "cell"
 type node struct {
 	Host string
 	Port int
+}
+
+// NotOnCitus skips a test that needs a PostgreSQL of its own, and says why.
+func NotOnCitus(tb testing.TB, why string) {
+	tb.Helper()
+	if os.Getenv("TEST_CITUS_URL") != "" {
+		tb.Skip("not on Citus: " + why)
+	}
 }
 
 // openCitus connects to the nodes of a cluster, of which TEST_CITUS_URL names the coordinator, and
