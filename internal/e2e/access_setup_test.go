@@ -46,7 +46,7 @@ func (g guarded) key(t *testing.T, namespace string, scopes ...access.Scope) (id
 func (g guarded) expiredKey(t *testing.T, namespace string) string {
 	t.Helper()
 	id, key := g.key(t, namespace)
-	_, err := g.pool.Exec(t.Context(), `update keys set expires_at = clock_timestamp() where id = $1`, id)
+	_, err := g.pool.Exec(t.Context(), `update keys set expires_at = now() where id = $1`, id)
 	require.NoError(t, err)
 	return key
 }

@@ -47,6 +47,7 @@ func awaitHeld(t *testing.T, pool *pgxpool.Pool) {
 // A client that leaves before it gets the answer finds it when it comes back.
 func TestIdempotencyKey_clientLeaves(t *testing.T) {
 	t.Parallel()
+	testdb.NotOnCitus(t, "it has no triggers")
 	service, pool := setup(t)
 	letGo := holdJobs(t, pool)
 	ctx, leave := context.WithCancel(t.Context())
@@ -81,6 +82,7 @@ func TestIdempotencyKey_clientLeaves(t *testing.T) {
 // After a failure the key is free at once.
 func TestIdempotencyKey_failure(t *testing.T) {
 	t.Parallel()
+	testdb.NotOnCitus(t, "it has no triggers")
 	url := testdb.New(t)
 	pool := connect(t, url)
 	service := start(t, app.Config{

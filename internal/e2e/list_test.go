@@ -79,12 +79,11 @@ func TestList(t *testing.T) {
 			t.Helper()
 			columns := testdb.Columns(t, db, "jobs")
 			_, err := db.Exec(t.Context(), `
-				with one as (select * from jobs limit 1)
-				insert into jobs (`+columns+`)
-				select `+columns+`
-				from (select many.* from one, generate_series(1, $1) as n, jsonb_populate_record(
+				with one as (select * from jobs limit 1), copy as (select many.* from one, generate_series(1, $1) as n, jsonb_populate_record(
 					null::jobs, to_jsonb(one) || jsonb_build_object(
-					'id', '00000000-0000-7000-8000-' || lpad(to_hex(n + (select count(*) from jobs)), 12, '0'))) as many) copy`, n)
+					'id', '00000000-0000-7000-8000-' || lpad(to_hex(n + (select count(*) from jobs)), 12, '0'))) as many)
+				insert into jobs (`+columns+`)
+				select `+columns+` from copy`, n)
 			require.NoError(t, err)
 		}
 		list := func(p client.ListJobsParams) *client.ListJobsResponse {

@@ -276,7 +276,7 @@ func forms(t *testing.T, secret string) map[string]string {
 func dump(t *testing.T, pool *pgxpool.Pool) string {
 	t.Helper()
 	rows, err := pool.Query(t.Context(), `select format('select %1$I::text from %1$I', c.relname) from pg_class c
-		where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v')`)
+		where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p', 'v')`)
 	require.NoError(t, err)
 	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)

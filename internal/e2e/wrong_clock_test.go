@@ -59,6 +59,7 @@ func TestWrongClock(t *testing.T) {
 // learnt the time and after.
 func TestCreatedByTheDatabasesClock(t *testing.T) {
 	t.Parallel()
+	testdb.NotOnCitus(t, "the clock of a worker cannot be replaced")
 	for _, ahead := range []time.Duration{-time.Hour, time.Hour} {
 		t.Run(ahead.String(), func(t *testing.T) {
 			t.Parallel()
