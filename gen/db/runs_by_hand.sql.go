@@ -24,7 +24,7 @@ where not exists (
     where r.job_id = $1 and r.scheduled_for = o.scheduled_for
       and r.scheduled_for between $5::timestamptz and $6::timestamptz
 )
-on conflict (job_id, scheduled_for) do nothing
+and not exists (select from due d where d.job_id = $1 and d.scheduled_for = o.scheduled_for)
 `
 
 type BackfillParams struct {

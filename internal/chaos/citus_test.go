@@ -71,7 +71,7 @@ func TestCitus_crashes(t *testing.T) {
 		s.executeFor(t, 3*time.Second)
 		worker, _ := s.place(t)
 		at := s.now(t)
-		out, err := exec.CommandContext(t.Context(), program, strconv.Itoa(worker)).CombinedOutput() //nolint:gosec // who tests names it
+		out, err := exec.CommandContext(t.Context(), program, strconv.Itoa(worker)).CombinedOutput()
 		require.NoError(t, err, "%s", out)
 		s.faults = append(s.faults, fault{from: at, to: s.now(t).Add(leaseDuration)})
 	}

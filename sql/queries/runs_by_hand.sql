@@ -102,7 +102,7 @@ where not exists (
     where r.job_id = @job_id and r.scheduled_for = o.scheduled_for
       and r.scheduled_for between @earliest::timestamptz and @latest::timestamptz
 )
-on conflict (job_id, scheduled_for) do nothing;
+and not exists (select from due d where d.job_id = @job_id and d.scheduled_for = o.scheduled_for);
 
 -- name: CountMissing :one
 -- Counts the occurrences that Backfill would add. The caller holds LockDue.
