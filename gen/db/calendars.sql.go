@@ -388,7 +388,7 @@ func (q *Queries) MarkSpread(ctx context.Context, arg MarkSpreadParams) error {
 
 const replaceCalendar = `-- name: ReplaceCalendar :one
 update calendars
-set definition = $1, valid_until = $2, updated_at = greatest(now(), updated_at),
+set definition = $1, valid_until = $2, updated_at = greatest(now(), later(updated_at, interval '1 microsecond')),
     updated_by = $3, is_spreading = true
 where namespace = $4 and key = $5
 returning id, namespace, key, definition, valid_until, created_at, updated_at, updated_by, is_spreading
@@ -403,7 +403,8 @@ type ReplaceCalendarParams struct {
 }
 
 // It waits for those who are giving the calendar's days to jobs (HoldCalendars). So whoever spreads
-// it afterwards sees these jobs.
+// it afterwards sees these jobs. updated_at tells one state from another, also if this transaction
+// began before the one that has replaced the calendar last.
 func (q *Queries) ReplaceCalendar(ctx context.Context, arg ReplaceCalendarParams) (Calendar, error) {
 	row := q.db.QueryRow(ctx, replaceCalendar,
 		arg.Definition,

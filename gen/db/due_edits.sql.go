@@ -146,8 +146,8 @@ type DropOccurrenceParams struct {
 	ScheduledFor time.Time `json:"scheduled_for"`
 }
 
-// Removes an occurrence of the schedule that nobody executes. The caller holds LockDue and has
-// called DetachSchedule. If it was due already, RecordSkipped stores one run for all occurrences
+// Removes an occurrence that nobody executes. The caller holds LockDue and has called
+// DetachSchedule. If it was due already, RecordSkipped stores one run for all occurrences
 // that were due, in the same transaction.
 func (q *Queries) DropOccurrence(ctx context.Context, arg DropOccurrenceParams) (int64, error) {
 	result, err := q.db.Exec(ctx, dropOccurrence, arg.JobID, arg.ScheduledFor)

@@ -94,7 +94,7 @@ func (q *Queries) CountSealed(ctx context.Context) ([]CountSealedRow, error) {
 
 const createExpectation = `-- name: CreateExpectation :exec
 with created as (
-    -- The new job. Citus garbles an insert whose own select reads a table.
+    -- The new job. Citus sends no valid SQL for an insert whose own select reads a table (decision 8).
     select j.id, j.namespace, j.created_at + make_interval(secs => j.expect_success_within_seconds) as expected_by
     from jobs j
     where j.id = $1
@@ -439,35 +439,32 @@ func (q *Queries) GetJob(ctx context.Context, arg GetJobParams) (GetJobRow, erro
 }
 
 const keepVersion = `-- name: KeepVersion :exec
-with o as (
-    -- The job as it is. Citus garbles an insert whose own select reads a table, and a whole row of
-    -- a table has another type on a worker.
-    select j.id, j.namespace, j.key, j.name, j.description, j.labels, j.payload, j.interval_seconds, j.anchor_at, j.cron, j.rrule, j.time_zone, j.run_at, j.on_demand, j.starts_on, j.start_at, j.end_at, j.max_runs, j.jitter_seconds, j.skip_on, j.only_on, j.on_skipped, j.calendar_days, j.ran_ahead_from, j.ran_ahead_until, j.delete_after_completion, j.misfire_policy, j.catchup_window_seconds, j.overlap_policy, j.max_attempts, j.min_backoff_seconds, j.max_backoff_seconds, j.attempt_deadline_seconds, j.pause_after_failures, j.late_after_seconds, j.alert_after_failures, j.expect_success_within_seconds, j.run_history, j.concurrency_group, j.max_concurrency, j.metrics, j.public_badge, j.target, j.qualified_queue, j.qualified_group, j.first_queue, j.sealed_secrets, j.secrets_key_id, j.secret_names, j.secrets_digest, j.status, j.status_reason, j.paused_since, j.pause_until, j.pause_id, j.paused_by_service, j.last_run_at, j.run_count, j.last_run_for, j.last_run_status, j.failures, j.failing_since, j.created_at, j.version, j.updated_at, j.updated_by, j.secrets_version, j.suspended, j.deleted_at
-    from jobs j
-    where j.id = $4 and j.version < $5
-)
 insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
-select o.id, o.version, o.updated_at, o.updated_by, $1, $2, $3, job_image(o)
-from o
+values ($1, $2, $3, $4, $5, $6, $7, $8)
 `
 
 type KeepVersionParams struct {
-	UpdatedAt    time.Time `json:"updated_at"`
-	Status       JobStatus `json:"status"`
-	StatusReason *string   `json:"status_reason"`
-	ID           uuid.UUID `json:"id"`
-	Version      int32     `json:"version"`
+	JobID            uuid.UUID `json:"job_id"`
+	Version          int32     `json:"version"`
+	UpdatedAt        time.Time `json:"updated_at"`
+	UpdatedBy        string    `json:"updated_by"`
+	SupersededAt     time.Time `json:"superseded_at"`
+	NextStatus       JobStatus `json:"next_status"`
+	NextStatusReason *string   `json:"next_status_reason"`
+	Definition       []byte    `json:"definition"`
 }
 
-// Keeps a job as it is before UpdateJob, in the same transaction, if that makes another version of
-// it.
+// Keeps a job as it is before UpdateJob makes another version of it, in the same transaction.
 func (q *Queries) KeepVersion(ctx context.Context, arg KeepVersionParams) error {
 	_, err := q.db.Exec(ctx, keepVersion,
-		arg.UpdatedAt,
-		arg.Status,
-		arg.StatusReason,
-		arg.ID,
+		arg.JobID,
 		arg.Version,
+		arg.UpdatedAt,
+		arg.UpdatedBy,
+		arg.SupersededAt,
+		arg.NextStatus,
+		arg.NextStatusReason,
+		arg.Definition,
 	)
 	return err
 }

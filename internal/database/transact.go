@@ -13,21 +13,34 @@ import (
 
 // Transact calls do in a transaction that locks rows of others (Locking), and commits it, unless do
 // fails. "begin" is sent with the first statement.
-func Transact(ctx context.Context, pool *pgxpool.Pool, do func(tx *Tx) error) (err error) {
+func Transact(ctx context.Context, pool *pgxpool.Pool, do func(tx *Tx) error) error {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Release() // which closes the connection if it is still in the transaction
+	return TransactOn(ctx, conn, do)
+}
+
+// TransactOn is Transact on a connection.
+func TransactOn(ctx context.Context, conn *pgxpool.Conn, do func(tx *Tx) error) (err error) {
 	tx := &Tx{conn: conn.Conn()}
 	for _, statement := range beginLocking {
 		tx.waiting.Queue(statement)
 	}
 	if err = do(tx); err == nil {
-		tx.waiting.Queue("commit")
-		return tx.flush(ctx)
+		tx.waiting.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
+			if tag.String() == "ROLLBACK" { // a statement has failed, and do has ignored that
+				return pgx.ErrTxCommitRollback
+			}
+			return nil
+		})
+		err = tx.flush(ctx)
 	}
-	if conn.Conn().PgConn().TxStatus() != 'I' {
+	if err == nil {
+		return nil
+	}
+	if pg := conn.Conn().PgConn(); !pg.IsClosed() && pg.TxStatus() != 'I' {
 		_, rollbackErr := conn.Exec(context.WithoutCancel(ctx), "rollback")
 		err = errors.Join(err, rollbackErr)
 	}
@@ -35,7 +48,8 @@ func Transact(ctx context.Context, pool *pgxpool.Pool, do func(tx *Tx) error) (e
 }
 
 // Together returns what sends statements that wait, as Later says, with the next one, as one
-// transaction. Others are on their own.
+// transaction. Others are on their own, and so is one that is planned for each execution
+// (PlanEach).
 func Together(conn *pgxpool.Conn) *Tx { return &Tx{conn: conn.Conn()} }
 
 // Tx is a transaction. It sends what waits, as Later says, with the next statement, in one round

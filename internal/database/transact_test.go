@@ -30,6 +30,13 @@ func numbers(t *testing.T) (pool *pgxpool.Pool, count func() int) {
 	}
 }
 
+// pidOf returns which connection a pool of one has.
+func pidOf(t *testing.T, pool *pgxpool.Pool) (pid int) {
+	t.Helper()
+	require.NoError(t, pool.QueryRow(t.Context(), `select pg_backend_pid()`).Scan(&pid))
+	return pid
+}
+
 const insert = `insert into numbers values ($1)`
 
 func TestTransact(t *testing.T) {
@@ -55,11 +62,7 @@ func TestTransact(t *testing.T) {
 	t.Run("rolls back, and the connection stays", func(t *testing.T) {
 		t.Parallel()
 		pool, count := numbers(t)
-		pid := func() (pid int) {
-			require.NoError(t, pool.QueryRow(t.Context(), `select pg_backend_pid()`).Scan(&pid))
-			return pid
-		}
-		before, errOwn := pid(), errors.New("its own")
+		before, errOwn := pidOf(t, pool), errors.New("its own")
 		require.ErrorIs(t, database.Transact(t.Context(), pool, func(tx *database.Tx) error {
 			_, err := tx.Exec(t.Context(), insert, 1)
 			require.NoError(t, err)
@@ -71,11 +74,12 @@ func TestTransact(t *testing.T) {
 			return errOwn
 		}), errOwn, "nothing was sent")
 		require.Zero(t, count())
-		require.Equal(t, before, pid())
+		require.Equal(t, before, pidOf(t, pool))
 	})
 	t.Run("returns the error of what was sent later", func(t *testing.T) {
 		t.Parallel()
 		pool, count := numbers(t)
+		before := pidOf(t, pool)
 		twice := func(end func(tx *database.Tx) error) error {
 			return database.Transact(t.Context(), pool, func(tx *database.Tx) error {
 				for range 2 {
@@ -96,7 +100,19 @@ func TestTransact(t *testing.T) {
 		} {
 			require.Equal(t, "numbers_are_unique", database.ViolatedUnique(twice(end)), name)
 			require.Zero(t, count(), name)
+			require.Equal(t, before, pidOf(t, pool), name)
 		}
+	})
+	t.Run("does not take an error that was ignored for success", func(t *testing.T) {
+		t.Parallel()
+		pool, count := numbers(t)
+		require.ErrorIs(t, database.Transact(t.Context(), pool, func(tx *database.Tx) error {
+			for range 2 {
+				_, _ = tx.Exec(t.Context(), insert, 1)
+			}
+			return nil
+		}), pgx.ErrTxCommitRollback)
+		require.Zero(t, count())
 	})
 	t.Run("gives up with its context", func(t *testing.T) {
 		t.Parallel()

@@ -23,7 +23,7 @@ func (h *Hub) listen(ctx context.Context) {
 			return
 		case got := <-h.heard:
 			select {
-			case <-h.unheard: // it was missed before this was heard
+			case <-h.unheard: // as a rule, it was missed before this was heard
 				h.addMissed()
 			default:
 			}
@@ -138,6 +138,7 @@ func (h *Hub) take(m message, now time.Time) {
 		} else {
 			h.answer()
 		}
+		delete(h.publishers, m.publisher) // it goes on saying that it is alive only while somebody follows
 	case kindMissed:
 		first, second, _ := strings.Cut(m.body, " ")
 		e.lost = lost{timeOf(first), timeOf(second)}

@@ -39,6 +39,18 @@ func TestHub(t *testing.T) {
 			require.Zero(t, another.Wants("red"), "it knows what others follow")
 		}
 	})
+	t.Run("nothing is lost of an instance that has been silent because nobody followed", func(t *testing.T) {
+		t.Parallel()
+		c := setup(t)
+		one, two := c.instance(t), c.instance(t)
+		_, err := c.Exec(t.Context(), `select pg_sleep(11)`) // longer than an instance may be silent
+		require.NoError(t, err)
+		s := one.follow(t, blue, "")
+		_, err = c.Exec(t.Context(), `select pg_sleep(2)`) // somebody looks who is silent
+		require.NoError(t, err)
+		two.publish("a")
+		s.requireNext(t, "a")
+	})
 	t.Run("nothing is sent while nobody follows", func(t *testing.T) {
 		t.Parallel()
 		c := setup(t)

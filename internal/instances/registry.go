@@ -127,26 +127,21 @@ func (r *Registry) Renew(ctx context.Context) error {
 	return nil
 }
 
-// RenewWithLease is Renew, and makes a lease last for a duration from now on, in the same statement
-// as a rule. Zero rows: the lease is lost.
+// RenewWithLease is Renew, and makes a lease last for a duration from now on, in the same
+// statement. Zero rows: the lease is lost. If the instance has no row, Run writes it.
 func (r *Registry) RenewWithLease(ctx context.Context, q *db.Queries, lease uuid.UUID, duration time.Duration) (rows int64, err error) {
 	begun, row := time.Since(r.began), r.row()
 	hasRow, err := q.RenewLeaseAndInstance(ctx, db.RenewLeaseAndInstanceParams{
 		InstanceID: row.ID, InstanceDuration: row.Duration, Executing: row.Executing, AskedQueues: row.AskedQueues, Asking: row.Asking,
 		ID: lease, Duration: duration,
 	})
-	isLost := errors.Is(err, pgx.ErrNoRows)
-	if err != nil && !isLost {
-		return 0, err
-	}
-	if !hasRow {
-		if err := q.RenewInstance(ctx, row); err != nil {
-			return 0, err
-		}
-	}
-	r.writtenAt.Store(int64(begun))
-	if isLost {
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
 		return 0, nil
+	case err != nil:
+		return 0, err
+	case hasRow:
+		r.writtenAt.Store(int64(begun))
 	}
 	return 1, nil
 }

@@ -94,6 +94,7 @@ func TestRenewWithLease(t *testing.T) {
 	q := db.New(pool)
 	id := uuid.New()
 	require.NoError(t, q.CreateLease(t.Context(), db.CreateLeaseParams{ID: id, Holder: "web-1/42", Duration: time.Minute}))
+	require.NoError(t, r.Renew(t.Context()))
 	n, err := r.RenewWithLease(t.Context(), q, id, time.Hour)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, n)
@@ -102,9 +103,14 @@ func TestRenewWithLease(t *testing.T) {
 	require.Greater(t, left, 59*time.Minute)
 	require.Len(t, list(t, pool), 1)
 
-	require.NoError(t, r.Release(t.Context()))
 	n, err = r.RenewWithLease(t.Context(), q, uuid.New(), time.Hour)
 	require.NoError(t, err)
 	require.Zero(t, n, "it is lost")
 	require.Len(t, list(t, pool), 1)
+
+	require.NoError(t, r.Release(t.Context()))
+	n, err = r.RenewWithLease(t.Context(), q, id, time.Hour)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, n)
+	require.Empty(t, list(t, pool), "Run writes the row")
 }

@@ -56,10 +56,10 @@ type storing struct {
 	later *db.Queries
 }
 
-// create is Create, without what is before the statement and after the commit.
+// create is Create, without what is before the statements and after the commit.
 func (s *Service) create(ctx context.Context, tx storing, by access.Caller, given Change) (View, error) {
 	if connection, ok := given.Target.Value["connection"].(string); ok {
-		if err := holdConnection(ctx, tx.Queries, by.Namespace, connection); err != nil { // the statement that stores the job looks again
+		if err := holdConnection(ctx, tx.Queries, by.Namespace, connection); err != nil { // CreateJob looks again
 			return View{}, err
 		}
 	}

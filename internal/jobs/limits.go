@@ -38,13 +38,13 @@ func withRoom(
 		together := database.Together(conn)
 		return do(storing{db.New(together), db.New(together.Later())})
 	}
-	return pgx.BeginTxFunc(ctx, conn, database.Locking, func(tx pgx.Tx) error {
+	return database.TransactOn(ctx, conn, func(tx *database.Tx) error {
 		if by.Limits.MaxJobs != nil {
 			if err := checkRoom(ctx, db.New(tx), by.Namespace, jobs); err != nil {
 				return err
 			}
 		}
-		return do(storing{db.New(tx), db.New(tx)})
+		return do(storing{db.New(tx), db.New(tx.Later())})
 	})
 }
 

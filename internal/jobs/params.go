@@ -6,7 +6,7 @@ import (
 	"punctual/gen/db"
 )
 
-// createParams returns what stores a new job. A zero first stands for no occurrence.
+// createParams returns what stores a new job.
 func createParams(j *Definition, now time.Time) db.CreateJobParams {
 	return db.CreateJobParams{
 		ID: j.ID, Namespace: j.Namespace, Key: j.Key, Name: j.Name, Description: j.Description, Labels: j.Labels, Payload: j.Payload,

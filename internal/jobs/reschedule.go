@@ -213,20 +213,20 @@ func (e *edit) detach(ctx context.Context, rows []db.Due, after *Definition, rea
 			return err
 		}
 	}
-	recorded, err := e.DropOccurrence(ctx, db.DropOccurrenceParams{JobID: e.job.ID, ScheduledFor: row.ScheduledFor})
+	dropped, err := e.DropOccurrence(ctx, db.DropOccurrenceParams{JobID: e.job.ID, ScheduledFor: row.ScheduledFor})
 	if err != nil {
 		return fmt.Errorf("remove the next occurrence: %w", err)
 	}
-	if recorded > 0 && skips > 0 {
-		recorded, err = e.RecordSkipped(ctx, db.RecordSkippedParams{
+	if dropped > 0 && skips > 0 {
+		recorded, err := e.RecordSkipped(ctx, db.RecordSkippedParams{
 			JobID: e.job.ID, ScheduledFor: row.ScheduledFor, Reason: &reason, StatusReason: why, Occurrences: toCount(skips),
 		})
 		if err != nil {
 			return fmt.Errorf("record the skipped occurrences: %w", err)
 		}
-	}
-	if recorded > 0 && skips > 0 {
-		e.tellSkipped(events.Run{ScheduledFor: row.ScheduledFor, Reason: reason, Occurrences: int64(toCount(skips))})
+		if recorded > 0 {
+			e.tellSkipped(events.Run{ScheduledFor: row.ScheduledFor, Reason: reason, Occurrences: int64(toCount(skips))})
+		}
 	}
 	if row.BufferedFor == nil {
 		return nil

@@ -119,8 +119,13 @@ func (s *Service) changed(ctx context.Context, e *edit, change Change) (*Definit
 // storeJob stores the job after a change. If that is another version, the one before it is kept.
 func (e *edit) storeJob(ctx context.Context, after db.UpdateJobParams) error {
 	if e.job.Version < after.Version {
-		err := e.KeepVersion(ctx, db.KeepVersionParams{
-			ID: after.ID, Version: after.Version, UpdatedAt: after.UpdatedAt, Status: after.Status, StatusReason: after.StatusReason,
+		image, err := imageOf(&e.job)
+		if err != nil {
+			return err
+		}
+		err = e.KeepVersion(ctx, db.KeepVersionParams{
+			JobID: e.job.ID, Version: e.job.Version, UpdatedAt: e.job.UpdatedAt, UpdatedBy: e.job.UpdatedBy,
+			SupersededAt: after.UpdatedAt, NextStatus: after.Status, NextStatusReason: after.StatusReason, Definition: image,
 		})
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -90,7 +91,46 @@ func (s *Service) Version(ctx context.Context, by access.Caller, id uuid.UUID, v
 	return found[0], nil
 }
 
-// definitionOf decodes an image of a job, as the function job_image of the schema makes it. An
+// notKept are the columns that no version keeps: sealed secrets, and what would tell of them.
+var notKept = []string{"sealed_secrets", "secrets_key_id", "secrets_digest"}
+
+// timeOfImage is the form of instants in images, as PostgreSQL has it.
+const timeOfImage = "2006-01-02T15:04:05.999999-07:00"
+
+// imageOf encodes a job as its versions keep it: one member for each column. What is JSON, such as
+// the payload, keeps its bytes. Instants are in UTC: in another zone those of long ago have offsets
+// with seconds, which RFC 3339 does not know.
+func imageOf(job *Definition) (image []byte, err error) {
+	for field, at := range reflect.ValueOf(job).Elem().Fields() {
+		column := field.Tag.Get("json")
+		if slices.Contains(notKept, column) {
+			continue
+		}
+		raw, value := []byte("null"), at.Interface()
+		switch v := value.(type) {
+		case []byte:
+			if v != nil {
+				raw = v
+			}
+		case time.Time:
+			raw = fmt.Appendf(nil, "%q", v.UTC().Format(timeOfImage))
+		case *time.Time:
+			if v != nil {
+				raw = fmt.Appendf(nil, "%q", v.UTC().Format(timeOfImage))
+			}
+		default:
+			raw, err = json.Marshal(v)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("encode %s of a version of a job: %w", field.Name, err)
+		}
+		image = fmt.Appendf(image, ",%q:%s", column, raw)
+	}
+	image[0] = '{'
+	return append(image, '}'), nil
+}
+
+// definitionOf decodes an image of a job, as imageOf makes it. An
 // image may be older than a column. Then the field has the default of the contract, which existing
 // jobs got when the column was added.
 func (s *Service) definitionOf(image []byte) (job Definition, err error) {
@@ -98,8 +138,9 @@ func (s *Service) definitionOf(image []byte) (job Definition, err error) {
 	if err := json.Unmarshal(image, &columns); err != nil {
 		return job, fmt.Errorf("decode a version of a job: %w", err)
 	}
-	delete(columns, "sealed_secrets") // which it does not have, nor their digest
-	delete(columns, "secrets_digest")
+	for _, column := range notKept {
+		delete(columns, column)
+	}
 	s.Contract.Defaults.applyTo(&job)
 	for field, at := range reflect.ValueOf(&job).Elem().Fields() {
 		raw, ok := columns[field.Tag.Get("json")]

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"punctual/gen/db"
@@ -58,13 +57,13 @@ func CoarsenStats(pool *pgxpool.Pool, days int) Duty {
 // makeHours makes hours of a batch of old minutes, and returns how many minutes that were. A
 // transaction moves the counts, so none is lost or counted twice.
 func makeHours(ctx context.Context, pool *pgxpool.Pool) (minutes int64, err error) {
-	err = pgx.BeginTxFunc(ctx, pool, database.Locking, func(tx pgx.Tx) error {
+	err = database.Transact(ctx, pool, func(tx *database.Tx) error {
 		q := db.New(tx)
 		taken, err := q.TakeRunMinutes(ctx, db.TakeRunMinutesParams{Kept: stats.MinutesKept, MaxRows: statsBatch})
 		if minutes = taken.N; err != nil || minutes == 0 {
 			return err
 		}
-		return q.AddRunHours(ctx, taken.Minutes)
+		return db.New(tx.Later()).AddRunHours(ctx, taken.Minutes)
 	})
 	return minutes, err
 }

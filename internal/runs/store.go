@@ -28,7 +28,7 @@ type Jobs interface {
 
 // Store opens claimed runs and stores how they ended.
 type Store struct {
-	// Pool is for what is stored together with what it starts, and Queries for the rest.
+	// Pool is for what one transaction stores, and Queries for the rest.
 	Pool    *pgxpool.Pool
 	Queries *db.Queries
 	Logger  *slog.Logger
@@ -92,9 +92,9 @@ func (s Store) Save(ctx context.Context, batch []*Ended) Saved {
 	return saved
 }
 
-// saveTogether stores a batch in one statement for the runs that have ended and one for those that
-// are to be tried again. It returns the runs that were completed or taken over by others, and, with
-// an error, those that are still to be stored.
+// saveTogether stores a batch in one transaction for the runs that have ended and one statement for
+// those that are to be tried again. It returns the runs that were completed or taken over by
+// others, and, with an error, those that are still to be stored.
 func (s Store) saveTogether(ctx context.Context, batch []*Ended) (lost, left []*Ended, err error) {
 	if s.Meter != nil {
 		begun := time.Now()

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"slices"
 	"strconv"
 	"testing"
 
@@ -40,27 +39,31 @@ func (s *server) openCitus(address string) (err error) {
 	if s.url, err = url.Parse(address); err != nil {
 		return errors.New("TEST_CITUS_URL is not a URL")
 	}
+	s.template += "_citus"
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	if s.admin, err = connect(ctx, address); err != nil {
 		return err
 	}
-	rows, err := s.admin.Query(ctx, "select nodename as host, nodeport as port from pg_dist_node where isactive order by groupid")
+	rows, err := s.admin.Query(ctx, "select nodename as host, nodeport as port from pg_dist_node where isactive and groupid > 0 order by groupid")
 	if err != nil {
 		return fmt.Errorf("list the nodes of the cluster: %w", err)
 	}
-	nodes, err := pgx.CollectRows(rows, pgx.RowToStructByName[node])
+	workers, err := pgx.CollectRows(rows, pgx.RowToStructByName[node])
+	if err == nil && len(workers) < 2 {
+		err = errors.New("it has fewer than two workers")
+	}
 	if err != nil {
 		return fmt.Errorf("list the nodes of the cluster: %w", err)
 	}
-	for _, n := range nodes[1:] {
+	for _, n := range workers {
 		pool, err := connect(ctx, at(s.url, n).String())
 		if err != nil {
 			return err
 		}
 		s.workers = append(s.workers, pool)
 	}
-	if err := s.ensureCitusTemplate(ctx, nodes); err != nil {
+	if err := s.ensureCitusTemplate(ctx, workers); err != nil {
 		return fmt.Errorf("make the template of the test databases: %w", err)
 	}
 	return nil
@@ -68,7 +71,7 @@ func (s *server) openCitus(address string) (err error) {
 
 // ensureCitusTemplate is ensureTemplate for a cluster: each node has a database, and that of the
 // coordinator knows the others. A copy of all of them is a cluster, too.
-func (s *server) ensureCitusTemplate(ctx context.Context, nodes []node) (err error) {
+func (s *server) ensureCitusTemplate(ctx context.Context, workers []node) (err error) {
 	lock, err := pgx.Connect(ctx, s.url.String())
 	if err != nil {
 		return err
@@ -80,16 +83,24 @@ func (s *server) ensureCitusTemplate(ctx context.Context, nodes []node) (err err
 	if exists, err := databaseExists(ctx, lock, s.template); exists || err != nil {
 		return err
 	}
+	port, err := strconv.Atoi(s.url.Port())
+	if err != nil {
+		return errors.New("TEST_CITUS_URL names no port")
+	}
+	coordinator := node{s.url.Hostname(), port}
 	unfinished := s.template + "_unfinished"
 	for _, sql := range []string{"drop database if exists " + quote(unfinished) + " with (force)", "create database " + quote(unfinished)} {
 		if err := s.exec(ctx, sql); err != nil {
 			return err
 		}
 	}
-	for i, n := range slices.Backward(nodes) { // the coordinator last
-		if err := joinCluster(ctx, withDatabase(at(s.url, n), unfinished), i == 0, nodes); err != nil {
+	for _, n := range workers {
+		if err := join(ctx, withDatabase(at(s.url, n), unfinished)); err != nil {
 			return err
 		}
+	}
+	if err := lead(ctx, withDatabase(s.url, unfinished), coordinator, workers); err != nil {
+		return err
 	}
 	if err := database.Migrate(ctx, inCell(s.url, unfinished), slog.New(slog.DiscardHandler)); err != nil {
 		return err
@@ -97,6 +108,7 @@ func (s *server) ensureCitusTemplate(ctx context.Context, nodes []node) (err err
 	for _, sql := range []string{
 		"alter database " + quote(unfinished) + " with allow_connections false",
 		"select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = '" + unfinished + "'",
+		"drop database if exists " + quote(s.template), // somebody was killed between the workers and the coordinator
 		"alter database " + quote(unfinished) + " rename to " + quote(s.template),
 	} {
 		if err := s.exec(ctx, sql); err != nil {
@@ -106,21 +118,32 @@ func (s *server) ensureCitusTemplate(ctx context.Context, nodes []node) (err err
 	return nil
 }
 
-// joinCluster makes a database a node. The coordinator makes the cell.
-func joinCluster(ctx context.Context, address string, isCoordinator bool, nodes []node) (err error) {
+// join makes a database a node of a cluster.
+func join(ctx context.Context, address string) (err error) {
 	conn, err := pgx.Connect(ctx, address)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	if _, err := conn.Exec(ctx, "create extension citus"); err != nil || !isCoordinator {
+	_, err = conn.Exec(ctx, "create extension citus")
+	return err
+}
+
+// lead makes a database the coordinator of others, and makes the cell.
+func lead(ctx context.Context, address string, coordinator node, workers []node) (err error) {
+	if err := join(ctx, address); err != nil {
 		return err
 	}
-	if _, err := conn.Exec(ctx, "select citus_set_coordinator_host($1, $2)", nodes[0].Host, nodes[0].Port); err != nil {
+	conn, err := pgx.Connect(ctx, address)
+	if err != nil {
 		return err
 	}
-	for _, worker := range nodes[1:] {
-		if _, err := conn.Exec(ctx, "select citus_add_node($1, $2)", worker.Host, worker.Port); err != nil {
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	if _, err := conn.Exec(ctx, "select citus_set_coordinator_host($1, $2)", coordinator.Host, coordinator.Port); err != nil {
+		return err
+	}
+	for _, n := range workers {
+		if _, err := conn.Exec(ctx, "select citus_add_node($1, $2)", n.Host, n.Port); err != nil {
 			return err
 		}
 	}

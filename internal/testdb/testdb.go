@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -77,7 +78,7 @@ func New(tb testing.TB) string {
 func (s *server) exec(ctx context.Context, sql string) error {
 	ctx, cancel := context.WithTimeout(ctx, cloneTimeout)
 	defer cancel()
-	for _, node := range append([]*pgxpool.Pool{s.admin}, s.workers...) {
+	for _, node := range append(slices.Clone(s.workers), s.admin) { // a database that the coordinator has is everywhere
 		if _, err := node.Exec(ctx, sql); err != nil {
 			return err
 		}

@@ -22,7 +22,8 @@ $$;
 create or replace function move_namespace(moved text, from_cell text, to_cell text) returns bigint
 language plpgsql as $$
 declare
-    -- Each table, before those through which its rows are found, with the condition for them, and
+    -- Each table, before those through which its rows are found, with the condition for them ($1 is
+    -- the namespace, and $2 has the ids of its connections), and
     -- whether the other cell may have rows with the same keys: counts and answers that came late
     -- to a namespace that was there before.
     tables constant text[] := array[

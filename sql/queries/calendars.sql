@@ -32,9 +32,10 @@ for share;
 
 -- name: ReplaceCalendar :one
 -- It waits for those who are giving the calendar's days to jobs (HoldCalendars). So whoever spreads
--- it afterwards sees these jobs.
+-- it afterwards sees these jobs. updated_at tells one state from another, also if this transaction
+-- began before the one that has replaced the calendar last.
 update calendars
-set definition = @definition, valid_until = @valid_until, updated_at = greatest(now(), updated_at),
+set definition = @definition, valid_until = @valid_until, updated_at = greatest(now(), later(updated_at, interval '1 microsecond')),
     updated_by = @updated_by, is_spreading = true
 where namespace = @namespace and key = @key
 returning *;

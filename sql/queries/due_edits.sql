@@ -67,8 +67,8 @@ set awaits_worker = false, queue = case when concurrency_group is null then queu
 where job_id = @job_id and lease_id is null and attempt >= @max_attempts::smallint;
 
 -- name: DropOccurrence :execrows
--- Removes an occurrence of the schedule that nobody executes. The caller holds LockDue and has
--- called DetachSchedule. If it was due already, RecordSkipped stores one run for all occurrences
+-- Removes an occurrence that nobody executes. The caller holds LockDue and has called
+-- DetachSchedule. If it was due already, RecordSkipped stores one run for all occurrences
 -- that were due, in the same transaction.
 delete from due d
 where d.job_id = @job_id and d.scheduled_for = @scheduled_for and d.lease_id is null and not d.carries_schedule;

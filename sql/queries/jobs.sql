@@ -53,7 +53,8 @@ where j.id = @id;
 -- name: CreateExpectation :exec
 -- Says when a new job is to have succeeded, as ExpectSuccesses.
 with created as (
-    -- The new job. Citus garbles an insert whose own select reads a table.
+    -- The new job. Citus sends no valid SQL for an insert whose own select reads a table (decision
+    -- 8).
     select j.id, j.namespace, j.created_at + make_interval(secs => j.expect_success_within_seconds) as expected_by
     from jobs j
     where j.id = @id
@@ -146,18 +147,9 @@ where id = @id and namespace = @namespace and deleted_at is null
 for update;
 
 -- name: KeepVersion :exec
--- Keeps a job as it is before UpdateJob, in the same transaction, if that makes another version of
--- it.
-with o as (
-    -- The job as it is. Citus garbles an insert whose own select reads a table, and a whole row of
-    -- a table has another type on a worker.
-    select j.*
-    from jobs j
-    where j.id = @id and j.version < @version
-)
+-- Keeps a job as it is before UpdateJob makes another version of it, in the same transaction.
 insert into job_versions (job_id, version, updated_at, updated_by, superseded_at, next_status, next_status_reason, definition)
-select o.id, o.version, o.updated_at, o.updated_by, @updated_at, @status, @status_reason, job_image(o)
-from o;
+values (@job_id, @version, @updated_at, @updated_by, @superseded_at, @next_status, @next_status_reason, @definition);
 
 -- name: UpdateJob :exec
 -- Stores a job as it is after a change. The caller holds LockJob, and has called KeepVersion

@@ -88,9 +88,10 @@ values (
 
 -- name: Backfill :execrows
 -- Adds the given occurrences, except those that have a run or a due row. The caller holds LockDue,
--- so two backfills add each occurrence once. They are due from now on, behind the runs that are on
--- time; the clock is read here because the transaction may have waited for the lock. The bounds are
--- those of the occurrences: they keep the look at runs within their partitions.
+-- so two backfills add each occurrence once, and nobody else adds one that has passed. They are due
+-- from now on, behind the runs that are on time; the clock is read here because the transaction may
+-- have waited for the lock. The bounds are those of the occurrences: they keep the look at runs
+-- within their partitions.
 insert into due (job_id, scheduled_for, ready_at, carries_schedule, trigger, concurrency_group, queue, awaits_worker)
 select
     @job_id, o.scheduled_for, clock_timestamp(), false, 'BACKFILL', sqlc.narg(concurrency_group), sqlc.narg(queue),

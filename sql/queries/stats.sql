@@ -8,7 +8,8 @@
 -- Safe under concurrency: instances add to the same rows, and lock them in the order of the key. It
 -- is not safe to repeat: a repetition counts the same runs again.
 with counted as (
-    -- It reads the namespaces, because Citus garbles an insert whose own select reads a table.
+    -- It reads the namespaces, because Citus sends no valid SQL for an insert whose own select
+    -- reads a table (decision 8).
     select c.*
     from (
         select
