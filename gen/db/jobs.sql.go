@@ -94,7 +94,8 @@ func (q *Queries) CountSealed(ctx context.Context) ([]CountSealedRow, error) {
 
 const createExpectation = `-- name: CreateExpectation :exec
 with created as (
-    -- The new job. Citus sends no valid SQL for an insert whose own select reads a table (decision 8).
+    -- The new job. Citus sends no valid SQL for an insert whose own select reads a table (decision
+    -- 8).
     select j.id, j.namespace, j.created_at + make_interval(secs => j.expect_success_within_seconds) as expected_by
     from jobs j
     where j.id = $1

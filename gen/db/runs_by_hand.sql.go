@@ -37,9 +37,10 @@ type BackfillParams struct {
 }
 
 // Adds the given occurrences, except those that have a run or a due row. The caller holds LockDue,
-// so two backfills add each occurrence once, and nobody else adds one that has passed. They are due from now on, behind the runs that are on
-// time; the clock is read here because the transaction may have waited for the lock. The bounds are
-// those of the occurrences: they keep the look at runs within their partitions.
+// so two backfills add each occurrence once, and nobody else adds one that has passed. They are due
+// from now on, behind the runs that are on time; the clock is read here because the transaction may
+// have waited for the lock. The bounds are those of the occurrences: they keep the look at runs
+// within their partitions.
 func (q *Queries) Backfill(ctx context.Context, arg BackfillParams) (int64, error) {
 	result, err := q.db.Exec(ctx, backfill,
 		arg.JobID,

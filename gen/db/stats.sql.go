@@ -80,7 +80,8 @@ func (q *Queries) AddRunHours(ctx context.Context, minutes []byte) error {
 const addRunStats = `-- name: AddRunStats :exec
 
 with counted as (
-    -- It reads the namespaces, because Citus sends no valid SQL for an insert whose own select reads a table (decision 8).
+    -- It reads the namespaces, because Citus sends no valid SQL for an insert whose own select
+    -- reads a table (decision 8).
     select c.namespace, c.label, c.starts_at, c.trigger, c.target_type, c.succeeded, c.failed, c.canceled, c.skipped, c.labels_left_out, c.max_lateness, c.lateness, c.duration
     from (
         select

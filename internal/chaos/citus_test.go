@@ -59,6 +59,22 @@ func TestCitus_moves(t *testing.T) {
 	s.verify(t)
 }
 
+// A namespace moves to a cell on the other worker and back, while its jobs fire.
+func TestCitus_movesNamespaces(t *testing.T) {
+	s := onCitus(t)
+	s.command(t, "cells", "add", "second")
+	for _, cell := range []string{"second", "cell"} {
+		at := s.now(t)
+		s.command(t, "namespaces", "move", "default", "--to", cell)
+		s.faults = append(s.faults, fault{from: at, to: s.now(t)})
+		s.executeFor(t, 3*time.Second)
+	}
+	var workers int
+	require.NoError(t, s.db.QueryRow(t.Context(), "select count(distinct nodeport) from citus_shards where table_name::text like '%due'").Scan(&workers))
+	require.Equal(t, 2, workers)
+	s.verify(t)
+}
+
 // The worker of the cell crashes and comes back. TEST_CITUS_CRASH is the program that makes it: its
 // argument is the worker's port.
 func TestCitus_crashes(t *testing.T) {
