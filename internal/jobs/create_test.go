@@ -1,72 +1,20 @@
 package jobs
 
 import (
-	"context"
 	"fmt"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"punctual/internal/database"
 	"punctual/internal/testdb"
 )
 
-// statements is a tracer that notes the names of the statements that are sent.
-type statements struct {
-	mu    sync.Mutex
-	names []string
-}
-
-func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	s.note(data.SQL)
-	return ctx
-}
-
-func (s *statements) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
-	for _, query := range data.Batch.QueuedQueries {
-		s.note(query.SQL)
-	}
-	return ctx
-}
-
-func (s *statements) note(sql string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.names = append(s.names, strings.Fields(strings.TrimPrefix(sql, "-- name: "))[0])
-}
-
-func (s *statements) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
-
-func (s *statements) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
-
-func (s *statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
-
-func (s *statements) take() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	names := s.names
-	s.names = nil
-	return names
-}
-
-// setupTraced is setup with a tracer of its statements.
-func setupTraced(t *testing.T) (fixture, *statements) {
+// setupTraced is setup with a note of its statements.
+func setupTraced(t *testing.T) (fixture, *testdb.Statements) {
 	t.Helper()
-	like, err := database.Open(t.Context(), testdb.New(t))
-	require.NoError(t, err)
-	like.Close() // it has not connected, and only provides the settings
-	sent := &statements{}
-	config := like.Config()
-	config.ConnConfig.Tracer = sent
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
+	pool, sent := testdb.Traced(t)
 	return setupOn(t, pool), sent
 }
 
@@ -89,9 +37,9 @@ func TestCreateTakesOneRoundTrip(t *testing.T) {
 		// On a machine that is very busy, an estimate may become old on its way.
 		require.Eventually(t, func() bool {
 			before := f.now()
-			sent.take()
+			sent.Take()
 			job := f.create(`{"name":"x",` + schedule + `}`).Job
-			names := sent.take()
+			names := sent.Take()
 			require.WithinRange(t, job.CreatedAt, before.Add(-100*time.Millisecond), f.now())
 			require.Equal(t, job.CreatedAt, job.UpdatedAt)
 			return slices.Equal(names, creation)
@@ -110,9 +58,9 @@ func TestCreateWithWrongEstimate(t *testing.T) {
 			f, sent := setupTraced(t)
 			begun := f.now()
 			f.clock.Observe(begun.Add(ahead))
-			sent.take()
+			sent.Take()
 			job := f.create(`{"name":"x","intervalInSeconds":60}`)
-			require.Equal(t, slices.Concat(creation, []string{"DatabaseTime"}, creation), sent.take())
+			require.Equal(t, slices.Concat(creation, []string{"DatabaseTime"}, creation), sent.Take())
 			require.WithinRange(t, job.Job.CreatedAt, begun, f.now())
 			require.Equal(t, job.Job.CreatedAt.Add(time.Minute), *job.NextRunAt)
 			require.Equal(t, 1, f.count(`select count(*) from jobs`))

@@ -70,6 +70,9 @@ func recordsOf(batch []*Ended, rows []db.CompleteRow) (all records, err error) {
 		row := &rows[i]
 		e := runs[keyOf(row.JobID, row.ScheduledFor)]
 		if e.isRecorded() {
+			if all.runs.JobIds == nil {
+				all.runs = newRecords(len(rows))
+			}
 			all.addRun(e, row)
 		}
 		if n := e.skippedBehindIt(); n > 0 {
@@ -85,6 +88,17 @@ func recordsOf(batch []*Ended, rows []db.CompleteRow) (all records, err error) {
 		}
 	}
 	return all, nil
+}
+
+// newRecords returns parameters with room for n runs, so that adding them copies nothing.
+func newRecords(n int) db.RecordRunsParams {
+	return db.RecordRunsParams{
+		JobIds: make([]uuid.UUID, 0, n), ScheduledFors: make([]time.Time, 0, n), Triggers: make([]string, 0, n), RetryOfs: make([]time.Time, 0, n),
+		Attempts: make([]int16, 0, n), StartedAts: make([]time.Time, 0, n), FinishedAts: make([]time.Time, 0, n), Statuses: make([]string, 0, n),
+		Reasons: make([]string, 0, n), Errors: make([]string, 0, n), Results: make([]string, 0, n), ExecutedBys: make([]string, 0, n),
+		FailedAttempts: make([]string, 0, n), Occurrences: make([]int32, 0, n), JobVersions: make([]int32, 0, n),
+		CancelRequestedAts: make([]time.Time, 0, n), Payloads: make([]string, 0, n), CausedBys: make([]uuid.UUID, 0, n),
+	}
 }
 
 // addRun adds a run.
